@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything that user space reads or writes. Fixed-width types, explicit padding. Addresses and ports
+ * marked be are in network order. src/dataplane/ebpf/abi.gen.ts is generated from the BTF of these types.
+ */
+#ifndef MARGAY_ABI_H
+#define MARGAY_ABI_H
+
+/*
+ * Address trie, IPv4. Root: element a of mgy_root4 is a node indexed by the second octet.
+ * An entry is either a child (MGY_CHILD | index into mgy_node4) or an index into mgy_info.
+ * Leaf-pushed: every entry is final. Entry 0 is info 0: unknown address, class 0.
+ */
+#define MGY_CHILD 0x80000000u
+struct mgy_node {
+	__u32 e[256];
+};
+_Static_assert(sizeof(struct mgy_node) == 1024, "mgy_node is ABI: bump the map's version");
+
+enum mgy_info_flag {
+	MGY_INFO_LOCAL_WL = 1,   /* workload of this host: ep and ifindex are set */
+	MGY_INFO_REMOTE_WL = 2,  /* workload of another host: nh may be set */
+	MGY_INFO_LOCAL_HOST = 4, /* an address of this host itself */
+	MGY_INFO_REMOTE_HOST = 8,
+	MGY_INFO_READY = 16,     /* programs are attached and policy is in place: may be delivered to */
+};
+
+/* What is known of an address. Equal records are shared. */
+struct mgy_info {
+	__u32 cls;     /* address class */
+	__u32 flags;   /* MGY_INFO_* */
+	__u32 ifindex; /* LOCAL_WL: host side of the workload's link */
+	__u32 ep;      /* LOCAL_WL: index into mgy_ep */
+	__u32 nh;      /* REMOTE_WL: index into mgy_nh; 0: leave it to the host's routing */
+	__u32 tun_dst; /* be; reserved for encapsulation */
+	__u8 mac[6];   /* LOCAL_WL: the workload's own, zero if not known */
+	__u16 pad;
+};
+_Static_assert(sizeof(struct mgy_info) == 32, "mgy_info is ABI: bump the map's version");
+
+/* A local workload endpoint, or one address of it where its addresses differ in policy. */
+struct mgy_ep {
+	__u32 ps_in;  /* policy set for traffic into the workload: index into mgy_ps */
+	__u32 ps_out; /* for traffic out of it */
+	__u32 flags;
+	__u32 ifindex;
+	__u32 pad[4];
+};
+_Static_assert(sizeof(struct mgy_ep) == 32, "mgy_ep is ABI: bump the map's version");
+
+/* Next hop outside the host. */
+struct mgy_nh {
+	__u32 ifindex;
+	__u32 gw; /* be; 0: on link */
+};
+_Static_assert(sizeof(struct mgy_nh) == 8, "mgy_nh is ABI: bump the map's version");
+
+/*
+ * L4 class: mgy_l4 element (slot * 128 + (x >> 9)), entry x & 511.
+ * x is the port (TCP, UDP, SCTP; destination and source share one table) or type << 8 | code (ICMP, ICMPv6).
+ * Element MGY_L4_PROTO holds the class of every other protocol, by number.
+ */
+enum mgy_l4_slot { MGY_L4_TCP, MGY_L4_UDP, MGY_L4_SCTP, MGY_L4_ICMP, MGY_L4_ICMP6, MGY_L4_SLOTS };
+#define MGY_L4_PROTO (MGY_L4_SLOTS * 128)
+#define MGY_L4_ELEMENTS (MGY_L4_PROTO + 1)
+struct mgy_l4page {
+	__u16 c[512];
+};
+_Static_assert(sizeof(struct mgy_l4page) == 1024, "mgy_l4page is ABI: bump the map's version");
+
+/*
+ * Policy set: mgy_ps holds one word each, replaced in one store:
+ * bits 0-7 mode, 8-23 generation, 24-63 first line of the block in mgy_arena.
+ */
+enum mgy_ps_mode { MGY_PS_DENY, MGY_PS_ALLOW, MGY_PS_DENSE };
+
+/* The arena is made of cache lines. A block starts with a header line and never changes once published,
+ * except that rows for new classes are filled in before any address gets the class. */
+struct mgy_line {
+	union {
+		__u64 q[8];
+		__u32 d[16];
+		__u16 w[32];
+	};
+};
+_Static_assert(sizeof(struct mgy_line) == 64, "mgy_line is ABI: bump the map's version");
+
+/*
+ * Header line of a dense block, as d[]. Offsets are in lines from the header.
+ *   row = cmap.w[class]       class >= MGY_BLK_CLASSES: deny
+ *   col = lmap.w[l4 class of destination port], scol = smap.w[l4 class of source port] (0 if no smap)
+ *   cell = cells.d[(row * cols + col) * scols + scol]
+ */
+enum mgy_block {
+	MGY_BLK_CLASSES,  /* valid entries of cmap */
+	MGY_BLK_L4S,      /* valid entries of lmap (and smap) */
+	MGY_BLK_CMAP,
+	MGY_BLK_LMAP,
+	MGY_BLK_SMAP,     /* 0: source ports do not matter */
+	MGY_BLK_CELLS,
+	MGY_BLK_COLS,
+	MGY_BLK_SCOLS,    /* 1 if source ports do not matter */
+	MGY_BLK_ROWS,
+};
+/* Cell: bit 0 allow, bit 1 a Log rule matched on the way, bits 4-31 trace id. */
+#define MGY_CELL_ALLOW 1u
+#define MGY_CELL_LOG 2u
+#define MGY_CELL_TRACE_SHIFT 4
+
+/* Connection. a is the numerically lower (address, port) in host order; ICMP echo: both ports are the identifier. */
+struct mgy_ct_key {
+	__u32 a, b;   /* be */
+	__u16 pa, pb; /* be */
+	__u8 proto;
+	__u8 zone;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct mgy_ct_key) == 16, "mgy_ct_key is ABI: bump the map's version");
+
+enum mgy_ct_flag {
+	MGY_CT_ORIG_B = 1,   /* b opened the connection */
+	MGY_CT_REPLIED = 2,  /* a packet went each way */
+	MGY_CT_FIN_AB = 4,
+	MGY_CT_FIN_BA = 8,
+	MGY_CT_RST = 16,
+	MGY_CT_HOST = 32,    /* one end is a process of this host */
+};
+
+/* Forward action of one direction: kind in bits 28-31, argument below. */
+enum mgy_fwd {
+	MGY_FWD_STACK, /* leave it to the host's stack */
+	MGY_FWD_PEER,  /* argument: ifindex of the local workload's host side */
+	MGY_FWD_NH,    /* argument: index into mgy_nh */
+};
+#define MGY_FWD_SHIFT 28
+
+struct mgy_ct_val {
+	__u32 if_ab, if_ba; /* interface packets of this direction come in by; 0: any host interface or the host itself */
+	__u32 fw_ab, fw_ba; /* mgy_fwd */
+	__u32 last;         /* jiffies >> 6, written when it changes */
+	__u32 flags;        /* MGY_CT_* */
+	__u32 tr_o, tr_i;   /* trace ids that allowed it: egress of the source, ingress of the destination */
+	__u32 created;      /* jiffies >> 6 */
+	__u32 pad[7];
+};
+_Static_assert(sizeof(struct mgy_ct_val) == 64, "mgy_ct_val is ABI: bump the map's version");
+
+/* Why a packet was dropped or let through. Append only: numbers are used by metrics and events. */
+enum mgy_reason {
+	MGY_OK_ESTABLISHED,
+	MGY_OK_NEW,
+	MGY_OK_RELATED,
+	MGY_OK_HOST,            /* host process to local workload */
+	MGY_OK_PASS,            /* not ours to judge */
+	MGY_OK_ARP,             /* answered for the workload's gateway */
+	MGY_DROP_SHORT,         /* truncated or malformed header */
+	MGY_DROP_ETHERTYPE,
+	MGY_DROP_IPV6_OFF,
+	MGY_DROP_FRAGMENT,
+	MGY_DROP_SPOOFED,       /* source is not the sending workload's */
+	MGY_DROP_ENCAPSULATED,  /* tunnel packet from a workload */
+	MGY_DROP_INVALID,       /* belongs to no connection and cannot open one */
+	MGY_DROP_POLICY_OUT,    /* egress policy of the source */
+	MGY_DROP_POLICY_IN,     /* ingress policy of the destination */
+	MGY_DROP_TO_HOST,       /* defaultEndpointToHostAction */
+	MGY_DROP_NOT_READY,     /* destination workload is not programmed */
+	MGY_DROP_CT_FULL,
+	MGY_DROP_CT_DIRECTION,  /* came in by another interface than the connection's */
+	MGY_DROP_TTL,
+	MGY_DROP_NO_POLICY_SET, /* descriptor or block missing or out of bounds */
+	MGY_REASON_MAX = 64,
+};
+
+struct mgy_counter {
+	__u64 packets;
+	__u64 bytes;
+};
+_Static_assert(sizeof(struct mgy_counter) == 16, "mgy_counter is ABI: bump the map's version");
+
+/* Record in the ring buffer mgy_events. */
+struct mgy_event {
+	__u64 ns;        /* CLOCK_MONOTONIC */
+	__u32 src, dst;  /* be */
+	__u16 sport, dport; /* be; ICMP: type << 8 | code in dport */
+	__u8 proto;
+	__u8 reason;     /* mgy_reason */
+	__u8 log;        /* 1: a Log rule asked for it */
+	__u8 pad;
+	__u32 ifindex;
+	__u32 trace;     /* trace id of the verdict, 0 if none */
+	__u32 len;       /* bytes on the wire */
+	__u32 pad2;
+};
+_Static_assert(sizeof(struct mgy_event) == 40, "mgy_event is ABI: bump the map's version");
+
+/* Load-time configuration: the only object in .rodata, const volatile, frozen. */
+struct mgy_config {
+	__u32 host_action;     /* workload to its own host: 0 drop, 1 accept */
+	__u32 log_drops;       /* 1: emit an event for every new-flow drop */
+	__u32 mark_seen;       /* skb mark bit set on packets handed to the stack after a verdict */
+	__u32 allow_ipip;      /* 1: workloads may send protocol 4 */
+	__u32 allow_vxlan;
+	__u32 vxlan_port;      /* host order */
+	__u32 timeout_tcp_syn; /* all timeouts in units of 64 jiffies */
+	__u32 timeout_tcp_established;
+	__u32 timeout_tcp_fin;
+	__u32 timeout_tcp_rst;
+	__u32 timeout_udp;
+	__u32 timeout_icmp;
+	__u32 timeout_generic;
+	__u32 pad[3];
+};
+_Static_assert(sizeof(struct mgy_config) == 64, "mgy_config is ABI");
+
+/* Context of the garbage collector, SEC("syscall") mgy_gc. */
+struct mgy_gc_args {
+	__u32 now;      /* out: jiffies >> 6 */
+	__u32 scanned;  /* out */
+	__u32 removed;  /* out */
+	__u32 live;     /* out */
+};
+#endif

@@ -1,0 +1,90 @@
+/**
+ * What every driver does (spec/datastore.md 1). Values are whole resource objects as stored: decoded JSON,
+ * not validated, unknown fields kept. Revisions are opaque text; '' and '0' mean "from the current state".
+ */
+import type { Resource, ResourceKey } from '../model/update.js';
+
+/** `value.metadata.resourceVersion` equals `revision` on everything a driver returns. */
+export interface StoredResource {
+  readonly key: ResourceKey;
+  readonly value: Resource;
+  readonly revision: string;
+}
+
+export interface ListOptions {
+  readonly kind: string;
+  /** Absent: all namespaces. */
+  readonly namespace?: string;
+  /** Exact name. */
+  readonly name?: string;
+}
+
+export interface ListResult {
+  readonly items: readonly StoredResource[];
+  /** Of the store as a whole when the list was read: watch from here to miss nothing. */
+  readonly revision: string;
+}
+
+export type WatchEvent =
+  /** All events of one commit are delivered before the next commit's first. */
+  | { readonly type: 'put'; readonly item: StoredResource }
+  | { readonly type: 'delete'; readonly key: ResourceKey; readonly revision: string }
+  /** The stored bytes are not a resource. The watch goes on. */
+  | {
+      readonly type: 'invalid';
+      readonly key: ResourceKey;
+      readonly revision: string;
+      readonly reason: string;
+    }
+  /** Nothing newer than this was committed when it was sent; sent when the watch has caught up. */
+  | { readonly type: 'progress'; readonly revision: string };
+
+/** What an agent says of itself; lives as long as its lease. Never bumps a resource's revision. */
+export interface HostStatus {
+  readonly host: string;
+  /** Newest datastore revision this agent has received. */
+  readonly revisionSeen: string;
+  /** Newest revision whose effects are in this host's kernel. */
+  readonly revisionProgrammed: string;
+  readonly dataplane: string;
+  readonly version: string;
+  readonly pid: number;
+  /** RFC 3339. */
+  readonly startedAt: string;
+  readonly updatedAt: string;
+  readonly endpoints: number;
+  readonly policies: number;
+  /** One line each; empty when all is well. */
+  readonly errors: readonly string[];
+}
+
+/**
+ * Errors are DatastoreError with a code: ERR_DATASTORE_NOT_FOUND, ERR_DATASTORE_EXISTS, ERR_DATASTORE_CONFLICT,
+ * ERR_DATASTORE_COMPACTED, ERR_DATASTORE_UNAVAILABLE, ERR_DATASTORE_UNSUPPORTED (src/datastore/datastore-error.ts).
+ */
+export interface Datastore extends AsyncDisposable {
+  readonly type: 'embedded' | 'etcdv3' | 'kubernetes';
+  create(key: ResourceKey, value: Resource): Promise<StoredResource>;
+  /** Compare-and-swap on `revision`. */
+  update(key: ResourceKey, value: Resource, revision: string): Promise<StoredResource>;
+  /** With `revision`: only if it is still that. Returns what was deleted. */
+  delete(key: ResourceKey, options?: { readonly revision?: string }): Promise<StoredResource>;
+  get(key: ResourceKey): Promise<StoredResource>;
+  list(options: ListOptions): Promise<ListResult>;
+  /** Every kind at one revision: an agent's snapshot. */
+  snapshot(): Promise<ListResult>;
+  /** Everything committed after `revision`, in commit order, until aborted. */
+  watch(options: {
+    readonly revision: string;
+    readonly signal: AbortSignal;
+  }): AsyncIterable<WatchEvent>;
+  /** Replaces this host's status and renews its lease of `ttlMs`. */
+  putHostStatus(status: HostStatus, ttlMs: number): Promise<void>;
+  deleteHostStatus(host: string): Promise<void>;
+  /** Only hosts whose lease has not run out. */
+  listHostStatus(): Promise<readonly HostStatus[]>;
+  /** Calls back whenever some host's status may have changed, until aborted. */
+  watchHostStatus(onChange: () => void, options: { readonly signal: AbortSignal }): void;
+  /** -1, 0 or 1: is `a` older than `b`? Only for revisions of this store. */
+  compareRevisions(a: string, b: string): -1 | 0 | 1;
+}

@@ -1,0 +1,141 @@
+/**
+ * The contract out of calc: what this host must enforce and route. Plain data (JSON-serialisable), never
+ * mutated. Updates arrive referents first: IP sets, policies and profiles, endpoints, routes; removals in
+ * reverse (spec/policy.md 13.1). Each update replaces whatever was said of the same id before.
+ */
+declare const brand: unique symbol;
+type Brand<T, B extends string> = T & { readonly [brand]: B };
+
+/** Stable for equal expressions: two rules with the same selector share one set. */
+export type IpSetId = Brand<string, 'IpSetId'>;
+/** 'GlobalNetworkPolicy/name', 'NetworkPolicy/namespace/name'. */
+export type PolicyId = Brand<string, 'PolicyId'>;
+export type ProfileId = Brand<string, 'ProfileId'>;
+/** 'namespace/name' of a WorkloadEndpoint, 'name' of a HostEndpoint. */
+export type EndpointId = Brand<string, 'EndpointId'>;
+
+export type IpFamily = 4 | 6;
+
+/**
+ * Canonical text. 'net' sets: '10.0.0.0/8', '10.65.0.2/32', 'fd00::1/128'.
+ * 'ip-port' sets (named ports): '10.65.0.2,6:8080' = address, protocol number, port.
+ */
+export type IpSetMember = string;
+export type IpSetKind = 'net' | 'ip-port';
+
+/** Inclusive, host order. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface IcmpMatch {
+  readonly type: number;
+  readonly code?: number;
+}
+
+/**
+ * One side of a rule. All given criteria must hold (AND); absent or empty means no restriction.
+ * Nets are masked canonical CIDRs of one family each list; a rule whose list has none of the packet's
+ * family does not match that family (spec/policy.md 9.4), which RuleScanner says through ipVersion.
+ */
+export interface DesiredSide {
+  /** Address in any of these. */
+  readonly nets?: readonly string[];
+  readonly notNets?: readonly string[];
+  /** Address in every one of these sets. */
+  readonly ipSets?: readonly IpSetId[];
+  /** Address in none of these sets. */
+  readonly notIpSets?: readonly IpSetId[];
+  /** Port in any of these ranges, or (address, protocol, port) in any of namedPorts. */
+  readonly ports?: readonly PortRange[];
+  readonly namedPorts?: readonly IpSetId[];
+  /** Neither in a range nor in a set. */
+  readonly notPorts?: readonly PortRange[];
+  readonly notNamedPorts?: readonly IpSetId[];
+}
+
+export type RuleAction = 'allow' | 'deny' | 'pass' | 'log';
+
+export interface DesiredRule {
+  readonly action: RuleAction;
+  /** Absent: both families. Names such as ICMP and the nets lists have been folded in. */
+  readonly ipVersion?: IpFamily;
+  /** The rule can match no packet at all (for example IPv4 nets and ipVersion 6). */
+  readonly never?: true;
+  readonly protocol?: number;
+  readonly notProtocol?: number;
+  readonly icmp?: IcmpMatch;
+  readonly notIcmp?: IcmpMatch;
+  readonly source?: DesiredSide;
+  readonly destination?: DesiredSide;
+  /** Position in the policy as the user wrote it, zero-based. */
+  readonly index: number;
+}
+
+export interface DesiredPolicy {
+  readonly tier: string;
+  readonly ingress: readonly DesiredRule[];
+  readonly egress: readonly DesiredRule[];
+}
+
+export interface DesiredProfile {
+  readonly ingress: readonly DesiredRule[];
+  readonly egress: readonly DesiredRule[];
+}
+
+export interface DesiredTier {
+  readonly name: string;
+  /** What happens to a packet that no rule of the tier's policies decided. */
+  readonly defaultAction: 'deny' | 'pass';
+  /** In order of evaluation; only policies that apply in that direction. Both empty: tier is left out. */
+  readonly ingress: readonly PolicyId[];
+  readonly egress: readonly PolicyId[];
+}
+
+export interface DesiredWorkloadEndpoint {
+  readonly interfaceName: string;
+  /** Bare canonical addresses of both families: '10.65.0.2', 'fd00::2'. Never empty. */
+  readonly addresses: readonly string[];
+  readonly mac?: string;
+  readonly tiers: readonly DesiredTier[];
+  /** In order. A profile that was never sent (missing or invalid) denies at its place. */
+  readonly profiles: readonly ProfileId[];
+}
+
+/** An address range that lives on another host. */
+export interface DesiredRoute {
+  /** The workload host's name, for messages. */
+  readonly node: string;
+  /** That host's own address. */
+  readonly nextHop: string;
+}
+
+export type DesiredUpdate =
+  | {
+      readonly type: 'ip-set';
+      readonly id: IpSetId;
+      readonly kind: IpSetKind;
+      readonly members: readonly IpSetMember[];
+    }
+  | {
+      readonly type: 'ip-set-delta';
+      readonly id: IpSetId;
+      readonly added: readonly IpSetMember[];
+      readonly removed: readonly IpSetMember[];
+    }
+  | { readonly type: 'ip-set-remove'; readonly id: IpSetId }
+  | { readonly type: 'policy'; readonly id: PolicyId; readonly policy: DesiredPolicy }
+  | { readonly type: 'policy-remove'; readonly id: PolicyId }
+  | { readonly type: 'profile'; readonly id: ProfileId; readonly profile: DesiredProfile }
+  | { readonly type: 'profile-remove'; readonly id: ProfileId }
+  | {
+      readonly type: 'workload-endpoint';
+      readonly id: EndpointId;
+      readonly endpoint: DesiredWorkloadEndpoint;
+    }
+  | { readonly type: 'workload-endpoint-remove'; readonly id: EndpointId }
+  | { readonly type: 'route'; readonly cidr: string; readonly route: DesiredRoute }
+  | { readonly type: 'route-remove'; readonly cidr: string }
+  /** The first complete picture has been sent: what is not in it may be removed now. */
+  | { readonly type: 'in-sync' };
