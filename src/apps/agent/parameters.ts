@@ -1,0 +1,133 @@
+/**
+ * The agent's parameters: one table, one order of sources (default < environment FELIX_* < MARGAY_*), parsed once
+ * into values (spec/config.md 3.1, 4, 7). Parameters that nothing acts on yet are not in the table.
+ */
+import { CodedError } from '../../base/error.js';
+
+interface Parameter<T> {
+  readonly parse: (text: string) => T;
+  readonly defaultValue: T;
+  /** One sentence for the reference page. */
+  readonly text: string;
+}
+
+const parameter = <T>(parse: (text: string) => T, defaultValue: T, text: string): Parameter<T> => ({
+  parse,
+  defaultValue,
+  text,
+});
+
+/** What a parser throws: the part of the message that says what was wanted. */
+class Wanted extends Error {}
+
+function oneOf<const T extends string>(...values: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = values.find((value) => value.toLowerCase() === text.toLowerCase());
+    if (found === undefined) throw new Wanted(`one of ${values.join(', ')}`);
+    return found;
+  };
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max)) throw new Wanted(`a whole number from ${min} to ${max}`);
+    return value;
+  };
+}
+
+function bool(text: string): boolean {
+  if (/^(true|yes|y|t|1|on|enabled)$/i.test(text)) return true;
+  if (/^(false|no|n|f|0|off|disabled)$/i.test(text)) return false;
+  throw new Wanted('true or false');
+}
+
+/** Seconds with an optional fraction, or a Go duration; in milliseconds. */
+function durationMs(text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
+  if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text) {
+    throw new Wanted('seconds, or a duration such as 1m30s');
+  }
+  return parts.reduce((sum, part) => sum + Number(part[1]) * (units[part[2] ?? ''] ?? 0), 0);
+}
+
+const nameList = (text: string): readonly string[] =>
+  text === 'none' ? [] : text.split(',').map((name) => name.trim()).filter((name) => name !== '');
+const anyText = (text: string): string => text;
+
+/** Sorted by name: the reference page and `--print-config` keep this order. */
+export const PARAMETERS = {
+  BPFConntrackTimeoutTcpEstablished: parameter(durationMs, 3_600_000, 'An idle established TCP connection is forgotten after this.'),
+  BPFConntrackTimeoutUdp: parameter(durationMs, 60_000, 'An idle UDP flow is forgotten after this.'),
+  BPFMapSizeConntrack: parameter(integer(1024, 16_777_216), 512_000, 'Connections that can be tracked at once on this host.'),
+  Dataplane: parameter(oneOf('auto', 'ebpf', 'iptables'), 'auto', 'Which dataplane enforces.'),
+  DefaultEndpointToHostAction: parameter(oneOf('Drop', 'Accept', 'Return'), 'Drop', 'What happens to packets from a workload to its own host that its egress policy allowed.'),
+  FelixHostname: parameter(anyText, '', "This host's name; default NODENAME, then the lower-cased host name."),
+  HealthEnabled: parameter(bool, true, 'Serve /liveness and /readiness.'),
+  HealthHost: parameter(anyText, 'localhost', 'Address the health server listens on.'),
+  HealthPort: parameter(integer(0, 65_535), 9099, 'Its port.'),
+  InterfaceExclude: parameter(nameList, ['kube-ipvs0'], 'Host interfaces that are left alone.'),
+  InterfacePrefix: parameter(nameList, ['cali'], 'Interfaces whose names start with one of these are workloads.'),
+  LogDrops: parameter(bool, false, 'Report every dropped new flow as an event.'),
+  LogSeverityScreen: parameter(oneOf('Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal', 'none'), 'Info', 'Least severity that is logged.'),
+  PrometheusMetricsEnabled: parameter(bool, true, 'Serve /metrics.'),
+  PrometheusMetricsHost: parameter(anyText, 'localhost', 'Address the metrics server listens on.'),
+  PrometheusMetricsPort: parameter(integer(0, 65_535), 9091, 'Its port.'),
+  ReportingInterval: parameter(durationMs, 10_000, 'How often the status of this host is renewed when nothing changes.'),
+  ReportingTTL: parameter(durationMs, 30_000, 'How long this host counts as live after its last status.'),
+} as const;
+
+type Table = typeof PARAMETERS;
+export type ParameterValues = {
+  readonly [Name in keyof Table]: Table[Name] extends Parameter<infer T> ? T : never;
+};
+
+export interface ParsedParameters {
+  readonly values: ParameterValues;
+  /** One line each: names that are not parameters. */
+  readonly warnings: readonly string[];
+}
+
+/** Names that other parts of Margay or of Calico's start-up read. */
+const NOT_PARAMETERS = new Set(['DATASTORE_PATH', 'RUN_DIR', 'BPF_DIR']);
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads FELIX_* and MARGAY_*: prefix and name in any case, MARGAY_ wins, empty means unset.
+ *
+ * @throws CodedError ERR_CONFIG_VALUE naming the variable, what it holds and what was wanted.
+ */
+export function parseParameters(environment: Environment): ParsedParameters {
+  const canonical = new Map(Object.keys(PARAMETERS).map((name) => [name.toLowerCase(), name]));
+  const texts = new Map<string, { readonly variable: string; readonly text: string }>();
+  const warnings: string[] = [];
+  for (const prefix of ['felix_', 'margay_']) {
+    for (const [variable, text] of Object.entries(environment)) {
+      if (!variable.toLowerCase().startsWith(prefix) || !text) continue;
+      const rest = variable.slice(prefix.length);
+      const name = canonical.get(rest.toLowerCase());
+      if (name !== undefined) texts.set(name, { variable, text });
+      else if (!NOT_PARAMETERS.has(rest)) warnings.push(`${variable}: not a parameter of this version, ignored`);
+    }
+  }
+  const values = Object.fromEntries(
+    Object.entries(PARAMETERS).map(([name, entry]) => [name, valueOf(entry, texts.get(name))]),
+  );
+  return { values: values as unknown as ParameterValues, warnings };
+}
+
+function valueOf(
+  entry: Parameter<unknown>,
+  given: { readonly variable: string; readonly text: string } | undefined,
+): unknown {
+  if (given === undefined) return entry.defaultValue;
+  try {
+    return entry.parse(given.text);
+  } catch (error) {
+    if (!(error instanceof Wanted)) throw error;
+    throw new CodedError('ERR_CONFIG_VALUE', `${given.variable}: "${given.text}" is not ${error.message}`);
+  }
+}
