@@ -23,6 +23,14 @@ export interface ListResult {
   readonly items: readonly StoredResource[];
   /** Of the store as a whole when the list was read: watch from here to miss nothing. */
   readonly revision: string;
+  /** Keys whose stored bytes are not a resource: left out of `items`. */
+  readonly invalid?: readonly InvalidItem[];
+}
+
+export interface InvalidItem {
+  readonly key: ResourceKey;
+  readonly revision: string;
+  readonly reason: string;
 }
 
 export type WatchEvent =
@@ -67,13 +75,16 @@ export interface Datastore extends AsyncDisposable {
   create(key: ResourceKey, value: Resource): Promise<StoredResource>;
   /** Compare-and-swap on `revision`. */
   update(key: ResourceKey, value: Resource, revision: string): Promise<StoredResource>;
-  /** With `revision`: only if it is still that. Returns what was deleted. */
+  /**
+   * With `revision`: only if it is still that. Returns what was deleted; its revision is that of the deletion,
+   * so that a caller can wait for it.
+   */
   delete(key: ResourceKey, options?: { readonly revision?: string }): Promise<StoredResource>;
   get(key: ResourceKey): Promise<StoredResource>;
   list(options: ListOptions): Promise<ListResult>;
   /** Every kind at one revision: an agent's snapshot. */
   snapshot(): Promise<ListResult>;
-  /** Everything committed after `revision`, in commit order, until aborted. */
+  /** Everything committed after `revision`, in commit order, until aborted: then throws the signal's reason. */
   watch(options: {
     readonly revision: string;
     readonly signal: AbortSignal;

@@ -1,0 +1,246 @@
+/** The datastore interface over a store that keeps its own history. Decides preconditions and metadata. */
+import { kindInfo } from '../model/api/registry.js';
+import { keyToPath, listPath, RESOURCES_PREFIX } from '../model/keys.js';
+import type { Resource, ResourceKey } from '../model/update.js';
+import type {
+  Datastore,
+  HostStatus,
+  InvalidItem,
+  ListOptions,
+  ListResult,
+  StoredResource,
+  WatchEvent,
+} from './datastore.js';
+import {
+  alreadyExists,
+  conflict,
+  DatastoreError,
+  isDatastoreError,
+  notFound,
+} from './datastore-error.js';
+import { followLog } from './follow-log.js';
+import type { LogEntry, LogRecord, LogStore, LogTransaction } from './log-store.js';
+import { compareRevisions, parseRevision } from './revision.js';
+import { candidatePaths, storedKeyForCreate, userKey } from './stored-key.js';
+import { completeChanged, completeNew, decodeValue, encodeValue } from './stored-resource.js';
+
+interface Found {
+  readonly path: string;
+  readonly record: LogRecord;
+}
+
+export interface LogDatastoreOptions {
+  readonly type: Datastore['type'];
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export class LogDatastore implements Datastore {
+  readonly type: Datastore['type'];
+  readonly #store: LogStore;
+  readonly #now: () => number;
+
+  constructor(store: LogStore, options: LogDatastoreOptions) {
+    this.#store = store;
+    this.type = options.type;
+    this.#now = options.now;
+  }
+
+  async create(key: ResourceKey, value: Resource): Promise<StoredResource> {
+    const paths = candidatePaths(key);
+    const storedKey = storedKeyForCreate(key, value);
+    const path = keyToPath(storedKey);
+    const body = encodeValue(storedKey, completeNew(value, this.#now()));
+    return await this.#store.commit((transaction) => {
+      const existing = find(transaction, paths);
+      if (existing) throw alreadyExists(decodeKnown(key, existing));
+      return decodeAs(key, path, body, transaction.put(path, body));
+    });
+  }
+
+  async update(key: ResourceKey, value: Resource, revision: string): Promise<StoredResource> {
+    const paths = candidatePaths(key);
+    requireRevision(revision);
+    return await this.#store.commit((transaction) => {
+      const { path, record } = matching(transaction, key, paths, revision);
+      const storedKey = { ...key, name: path.slice(path.lastIndexOf('/') + 1) };
+      const body = encodeValue(storedKey, completeChanged(value, readable(path, record)));
+      return decodeAs(key, path, body, transaction.put(path, body));
+    });
+  }
+
+  async delete(
+    key: ResourceKey,
+    options: { readonly revision?: string } = {},
+  ): Promise<StoredResource> {
+    const paths = candidatePaths(key);
+    const { revision } = options;
+    if (revision !== undefined) requireRevision(revision);
+    return await this.#store.commit((transaction) => {
+      const { path, record } = matching(transaction, key, paths, revision);
+      // Even what cannot be read can be deleted: there would be no other way to get rid of it.
+      return decodeKnown(key, {
+        path,
+        record: { ...record, modRevision: transaction.delete(path) },
+      });
+    });
+  }
+
+  async get(key: ResourceKey): Promise<StoredResource> {
+    const found = find(this.#store, candidatePaths(key));
+    if (!found) throw notFound(key);
+    return decodeAs(key, found.path, found.record.body, found.record.modRevision);
+  }
+
+  async list(options: ListOptions): Promise<ListResult> {
+    const info = kindInfo(options.kind);
+    if (!info) throw new DatastoreError('ERR_DATASTORE_INVALID', `unknown kind ${options.kind}`);
+    const { items, ...rest } = await this.#read(listPath(info, options.namespace));
+    const { name } = options;
+    return { items: items.filter(({ key }) => name === undefined || key.name === name), ...rest };
+  }
+
+  async snapshot(): Promise<ListResult> {
+    return await this.#read(RESOURCES_PREFIX);
+  }
+
+  async #read(prefix: string): Promise<ListResult> {
+    const items: StoredResource[] = [];
+    const invalid: InvalidItem[] = [];
+    const revision = await this.#store.range(prefix, (path, { body, modRevision }) => {
+      try {
+        const item = decodeValue(path, body, `${modRevision}`);
+        if (item) items.push(item);
+      } catch (error) {
+        const key = userKey(path);
+        if (!isDatastoreError(error, 'ERR_DATASTORE_CORRUPT')) throw error;
+        if (key) invalid.push({ key, revision: `${modRevision}`, reason: error.message });
+      }
+    });
+    return { items, revision: `${revision}`, invalid };
+  }
+
+  async *watch(options: {
+    readonly revision: string;
+    readonly signal: AbortSignal;
+  }): AsyncGenerator<WatchEvent, void> {
+    let after = parseRevision(options.revision);
+    if (after === 0n) {
+      const { items, invalid = [], revision } = await this.snapshot();
+      for (const item of items) yield { type: 'put', item };
+      for (const item of invalid) yield { type: 'invalid', ...item };
+      after = parseRevision(revision);
+    }
+    for await (const step of followLog(this.#store, after, options.signal)) {
+      if (step.type === 'caught-up') yield { type: 'progress', revision: `${step.revision}` };
+      else {
+        const event = toEvent(step.entry);
+        if (event) yield event;
+      }
+    }
+  }
+
+  async putHostStatus(status: HostStatus, ttlMs: number): Promise<void> {
+    this.#store.hostStatus.put(status, ttlMs);
+  }
+
+  async deleteHostStatus(host: string): Promise<void> {
+    this.#store.hostStatus.delete(host);
+  }
+
+  async listHostStatus(): Promise<readonly HostStatus[]> {
+    return this.#store.hostStatus.list();
+  }
+
+  watchHostStatus(onChange: () => void, options: { readonly signal: AbortSignal }): void {
+    const { signal } = options;
+    if (signal.aborted) return;
+    const stop = this.#store.hostStatus.onChange(onChange);
+    signal.addEventListener('abort', stop, { once: true });
+  }
+
+  compareRevisions(a: string, b: string): -1 | 0 | 1 {
+    return compareRevisions(a, b);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#store[Symbol.asyncDispose]();
+  }
+}
+
+function find(store: Pick<LogTransaction, 'get'>, paths: readonly string[]): Found | undefined {
+  for (const path of paths) {
+    const record = store.get(path);
+    if (record) return { path, record };
+  }
+  return undefined;
+}
+
+/** What exists under one of the paths, if its revision is the wanted one. */
+function matching(
+  transaction: LogTransaction,
+  key: ResourceKey,
+  paths: readonly string[],
+  revision: string | undefined,
+): Found {
+  const found = find(transaction, paths);
+  if (!found) throw notFound(key);
+  if (revision === undefined || parseRevision(revision) === found.record.modRevision) return found;
+  throw conflict(decodeKnown(key, found), revision);
+}
+
+function requireRevision(revision: string): void {
+  if (parseRevision(revision) !== 0n) return;
+  throw new DatastoreError('ERR_DATASTORE_INVALID', 'revision is missing');
+}
+
+/** The key is of a known kind, so the path is too. */
+function decodeAs(
+  key: ResourceKey,
+  path: string,
+  body: Uint8Array,
+  revision: bigint,
+): StoredResource {
+  const item = decodeValue(path, body, `${revision}`);
+  if (item) return { ...item, key };
+  throw new DatastoreError('ERR_DATASTORE_CORRUPT', `${path}: holds no known kind`);
+}
+
+/** As decodeAs, but bytes that cannot be read give an object of nothing but its name. */
+function decodeKnown(key: ResourceKey, { path, record }: Found): StoredResource {
+  const revision = `${record.modRevision}`;
+  const value = readable(path, record) ?? {
+    apiVersion: 'projectcalico.org/v3',
+    kind: key.kind,
+    metadata: {
+      name: key.name,
+      ...(key.namespace === undefined ? {} : { namespace: key.namespace }),
+      resourceVersion: revision,
+    },
+  };
+  return { key, value, revision };
+}
+
+function readable(path: string, { body, modRevision }: LogRecord): Resource | null {
+  try {
+    return decodeValue(path, body, `${modRevision}`)?.value ?? null;
+  } catch (error) {
+    if (isDatastoreError(error, 'ERR_DATASTORE_CORRUPT')) return null;
+    throw error;
+  }
+}
+
+/** null for paths that hold no resource: other users of the same store. */
+function toEvent({ path, body, revision: number }: LogEntry): WatchEvent | null {
+  const revision = `${number}`;
+  const key = userKey(path);
+  if (key === null) return null;
+  if (body === null) return { type: 'delete', key, revision };
+  try {
+    const item = decodeValue(path, body, revision);
+    return item && { type: 'put', item };
+  } catch (error) {
+    if (!isDatastoreError(error, 'ERR_DATASTORE_CORRUPT')) throw error;
+    return { type: 'invalid', key, revision, reason: error.message };
+  }
+}

@@ -1,0 +1,112 @@
+/** What is stored of an object and what is shown of it (spec/datastore.md 2.2). Pure but for the random uid. */
+import { randomUUID } from 'node:crypto';
+import { API_VERSION } from '../model/api/registry.js';
+import { hasPolicyName } from '../model/keys.js';
+import { formatKey, type Metadata, type Resource, type ResourceKey } from '../model/update.js';
+import type { StoredResource } from './datastore.js';
+import { DatastoreError } from './datastore-error.js';
+import { HIDDEN_ANNOTATION, userKey } from './stored-key.js';
+
+/** As etcd's default request limit. */
+export const VALUE_BYTES_MAX = 1_572_864;
+
+/** RFC 3339, UTC, whole seconds. */
+export function timestamp(nowMs: number): string {
+  return `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
+}
+
+/** A new object: uid and creationTimestamp are filled when unset. */
+export function completeNew(value: Resource, nowMs: number): Resource {
+  const { uid, creationTimestamp } = value.metadata;
+  return {
+    ...value,
+    metadata: {
+      ...value.metadata,
+      uid: uid || randomUUID(),
+      creationTimestamp: creationTimestamp || timestamp(nowMs),
+    },
+  };
+}
+
+/** A changed object: uid and creationTimestamp never change during an object's life. */
+export function completeChanged(value: Resource, current: Resource | null): Resource {
+  if (current === null) return value;
+  const { uid, creationTimestamp } = current.metadata;
+  const metadata: Metadata = { ...value.metadata, ...(uid === undefined ? {} : { uid }) };
+  return {
+    ...value,
+    metadata: creationTimestamp === undefined ? metadata : { ...metadata, creationTimestamp },
+  };
+}
+
+/** The bytes to store. The key is authoritative for kind, name and namespace. */
+export function encodeValue(storedKey: ResourceKey, value: Resource): Buffer {
+  const { resourceVersion: _, selfLink: __, ...metadata } = value.metadata;
+  const { apiVersion: ___, kind: ____, metadata: _____, ...rest } = value;
+  const body = Buffer.from(
+    JSON.stringify({
+      kind: storedKey.kind,
+      apiVersion: API_VERSION,
+      metadata: { ...metadata, name: storedKey.name, namespace: storedKey.namespace },
+      ...rest,
+    }),
+  );
+  if (body.length <= VALUE_BYTES_MAX) return body;
+  throw new DatastoreError(
+    'ERR_DATASTORE_INVALID',
+    `${formatKey(storedKey)} has ${body.length} bytes, at most ${VALUE_BYTES_MAX} can be stored`,
+  );
+}
+
+/**
+ * The object in stored bytes, as users know it; null for paths of no known kind.
+ *
+ * @throws DatastoreError ERR_DATASTORE_CORRUPT, naming the path.
+ */
+export function decodeValue(
+  path: string,
+  body: Uint8Array,
+  revision: string,
+): StoredResource | null {
+  const value = parseResource(path, body);
+  const key = userKey(path, value);
+  if (key === null) return null;
+  const { selfLink: _, ...metadata } = value.metadata;
+  const shown: Metadata = {
+    ...withoutHidden(key.kind, metadata),
+    name: key.name,
+    ...(key.namespace === undefined ? {} : { namespace: key.namespace }),
+    resourceVersion: revision,
+  };
+  return {
+    key,
+    value: { ...value, apiVersion: API_VERSION, kind: key.kind, metadata: shown },
+    revision,
+  };
+}
+
+function parseResource(path: string, body: Uint8Array): Resource {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString());
+  } catch (cause) {
+    throw new DatastoreError('ERR_DATASTORE_CORRUPT', `${path}: not JSON`, { cause });
+  }
+  if (isObject(value)) {
+    const { metadata } = value;
+    if (isObject(metadata)) return value as unknown as Resource;
+  }
+  throw new DatastoreError('ERR_DATASTORE_CORRUPT', `${path}: not an object with metadata`);
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function withoutHidden(kind: string, metadata: Metadata): Metadata {
+  const { annotations } = metadata;
+  if (!hasPolicyName(kind) || !isObject(annotations) || !(HIDDEN_ANNOTATION in annotations)) {
+    return metadata;
+  }
+  const { [HIDDEN_ANNOTATION]: _, ...shown } = annotations;
+  return { ...metadata, annotations: shown };
+}
