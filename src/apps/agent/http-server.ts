@@ -29,17 +29,24 @@ export class HttpServer implements AsyncDisposable {
   }
 
   static async listen(options: ListenOptions): Promise<HttpServer> {
-    const server = createServer({ maxHeaderSize: 8192, requestTimeout: 5_000 }, (request, response) => {
-      const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-      const route = request.method === 'GET' ? options.routes[path] : undefined;
-      const answer = route ? Promise.resolve().then(route) : Promise.resolve({ status: 404, body: 'not found\n' });
-      answer
-        .catch((): Answer => ({ status: 500, body: 'internal error\n' }))
-        .then((ready: Answer) => {
-          response.writeHead(ready.status, { 'content-type': ready.type ?? 'text/plain; charset=utf-8' });
-          response.end(ready.body);
-        });
-    });
+    const server = createServer(
+      { maxHeaderSize: 8192, requestTimeout: 5_000 },
+      (request, response) => {
+        const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+        const route = request.method === 'GET' ? options.routes[path] : undefined;
+        const answer = route
+          ? Promise.resolve().then(route)
+          : Promise.resolve({ status: 404, body: 'not found\n' });
+        answer
+          .catch((): Answer => ({ status: 500, body: 'internal error\n' }))
+          .then((ready: Answer) => {
+            response.writeHead(ready.status, {
+              'content-type': ready.type ?? 'text/plain; charset=utf-8',
+            });
+            response.end(ready.body);
+          });
+      },
+    );
     server.maxConnections = 64;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);

@@ -54,29 +54,70 @@ function durationMs(text: string): number {
 }
 
 const nameList = (text: string): readonly string[] =>
-  text === 'none' ? [] : text.split(',').map((name) => name.trim()).filter((name) => name !== '');
+  text === 'none'
+    ? []
+    : text
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== '');
 const anyText = (text: string): string => text;
 
 /** Sorted by name: the reference page and `--print-config` keep this order. */
 export const PARAMETERS = {
-  BPFConntrackTimeoutTcpEstablished: parameter(durationMs, 3_600_000, 'An idle established TCP connection is forgotten after this.'),
-  BPFConntrackTimeoutUdp: parameter(durationMs, 60_000, 'An idle UDP flow is forgotten after this.'),
-  BPFMapSizeConntrack: parameter(integer(1024, 16_777_216), 512_000, 'Connections that can be tracked at once on this host.'),
+  BPFConntrackTimeoutTcpEstablished: parameter(
+    durationMs,
+    3_600_000,
+    'An idle established TCP connection is forgotten after this.',
+  ),
+  BPFConntrackTimeoutUdp: parameter(
+    durationMs,
+    60_000,
+    'An idle UDP flow is forgotten after this.',
+  ),
+  BPFMapSizeConntrack: parameter(
+    integer(1024, 16_777_216),
+    512_000,
+    'Connections that can be tracked at once on this host.',
+  ),
   Dataplane: parameter(oneOf('auto', 'ebpf', 'iptables'), 'auto', 'Which dataplane enforces.'),
-  DefaultEndpointToHostAction: parameter(oneOf('Drop', 'Accept', 'Return'), 'Drop', 'What happens to packets from a workload to its own host that its egress policy allowed.'),
-  FelixHostname: parameter(anyText, '', "This host's name; default NODENAME, then the lower-cased host name."),
+  DefaultEndpointToHostAction: parameter(
+    oneOf('Drop', 'Accept', 'Return'),
+    'Drop',
+    'What happens to packets from a workload to its own host that its egress policy allowed.',
+  ),
+  FelixHostname: parameter(
+    anyText,
+    '',
+    "This host's name; default NODENAME, then the lower-cased host name.",
+  ),
   HealthEnabled: parameter(bool, true, 'Serve /liveness and /readiness.'),
   HealthHost: parameter(anyText, 'localhost', 'Address the health server listens on.'),
   HealthPort: parameter(integer(0, 65_535), 9099, 'Its port.'),
   InterfaceExclude: parameter(nameList, ['kube-ipvs0'], 'Host interfaces that are left alone.'),
-  InterfacePrefix: parameter(nameList, ['cali'], 'Interfaces whose names start with one of these are workloads.'),
+  InterfacePrefix: parameter(
+    nameList,
+    ['cali'],
+    'Interfaces whose names start with one of these are workloads.',
+  ),
   LogDrops: parameter(bool, false, 'Report every dropped new flow as an event.'),
-  LogSeverityScreen: parameter(oneOf('Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal', 'none'), 'Info', 'Least severity that is logged.'),
+  LogSeverityScreen: parameter(
+    oneOf('Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal', 'none'),
+    'Info',
+    'Least severity that is logged.',
+  ),
   PrometheusMetricsEnabled: parameter(bool, true, 'Serve /metrics.'),
   PrometheusMetricsHost: parameter(anyText, 'localhost', 'Address the metrics server listens on.'),
   PrometheusMetricsPort: parameter(integer(0, 65_535), 9091, 'Its port.'),
-  ReportingInterval: parameter(durationMs, 10_000, 'How often the status of this host is renewed when nothing changes.'),
-  ReportingTTL: parameter(durationMs, 30_000, 'How long this host counts as live after its last status.'),
+  ReportingInterval: parameter(
+    durationMs,
+    10_000,
+    'How often the status of this host is renewed when nothing changes.',
+  ),
+  ReportingTTL: parameter(
+    durationMs,
+    30_000,
+    'How long this host counts as live after its last status.',
+  ),
 } as const;
 
 type Table = typeof PARAMETERS;
@@ -110,7 +151,8 @@ export function parseParameters(environment: Environment): ParsedParameters {
       const rest = variable.slice(prefix.length);
       const name = canonical.get(rest.toLowerCase());
       if (name !== undefined) texts.set(name, { variable, text });
-      else if (!NOT_PARAMETERS.has(rest)) warnings.push(`${variable}: not a parameter of this version, ignored`);
+      else if (!NOT_PARAMETERS.has(rest))
+        warnings.push(`${variable}: not a parameter of this version, ignored`);
     }
   }
   const values = Object.fromEntries(
@@ -128,6 +170,9 @@ function valueOf(
     return entry.parse(given.text);
   } catch (error) {
     if (!(error instanceof Wanted)) throw error;
-    throw new CodedError('ERR_CONFIG_VALUE', `${given.variable}: "${given.text}" is not ${error.message}`);
+    throw new CodedError(
+      'ERR_CONFIG_VALUE',
+      `${given.variable}: "${given.text}" is not ${error.message}`,
+    );
   }
 }

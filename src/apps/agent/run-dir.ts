@@ -32,7 +32,10 @@ export class RunDir implements Disposable {
     const dir = new RunDir(path);
     const holder = dir.#holder();
     if (holder !== null) {
-      throw new CodedError('ERR_RUN_DIR_TAKEN', `${path}: an agent is running already (pid ${holder})`);
+      throw new CodedError(
+        'ERR_RUN_DIR_TAKEN',
+        `${path}: an agent is running already (pid ${holder})`,
+      );
     }
     writeFileSync(dir.#pidFile, `${process.pid} ${startTime(process.pid)}\n`, { mode: 0o600 });
     return dir;
@@ -42,7 +45,9 @@ export class RunDir implements Disposable {
     try {
       const [pid, started] = readFileSync(this.#pidFile, 'utf8').trim().split(' ');
       const alive = startTime(Number(pid));
-      return alive !== null && alive === started && Number(pid) !== process.pid ? Number(pid) : null;
+      return alive !== null && alive === started && Number(pid) !== process.pid
+        ? Number(pid)
+        : null;
     } catch {
       return null;
     }

@@ -1,0 +1,144 @@
+/**
+ * Wires datastore → calc → dataplane and keeps them running: takes each batch of updates, calculates, applies,
+ * and tells the datastore how far this host has come. Decides nothing itself.
+ */
+import { errorMessage } from '../../base/error.js';
+import type { Log } from '../../base/log.js';
+import { CalcGraph } from '../../calc/graph.js';
+import { ApplyLoop } from '../../dataplane/apply-loop.js';
+import type { Dataplane } from '../../dataplane/dataplane.js';
+import type { Datastore, HostStatus } from '../../datastore/datastore.js';
+import { type SyncBatch, sync } from '../../datastore/sync/syncer.js';
+import { formatKey, type ResourceKey } from '../../model/update.js';
+import { StatusReporter } from './status-reporter.js';
+
+export interface AgentOptions {
+  readonly hostname: string;
+  readonly version: string;
+  readonly store: Datastore;
+  readonly dataplane: Dataplane;
+  readonly log: Log;
+  readonly reportingIntervalMs: number;
+  readonly reportingTtlMs: number;
+}
+
+const ERRORS_SHOWN_MAX = 20;
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #calc: CalcGraph;
+  readonly #loop: ApplyLoop;
+  readonly #reporter: StatusReporter;
+  readonly #startedAt = new Date().toISOString();
+  /** Objects of the store that are treated as absent, and why. */
+  readonly #invalid = new Map<string, string>();
+  #seen = '0';
+  #programmed = '0';
+  /** `#seen` when the running apply began: what it will have programmed. */
+  #applying = '0';
+  #inSync = false;
+  #programmedOnce = false;
+  #applyErrors: readonly string[] = [];
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#calc = new CalcGraph({
+      hostname: options.hostname,
+      onUpdate: (update) => options.dataplane.onUpdate(update),
+    });
+    this.#loop = new ApplyLoop({
+      dataplane: options.dataplane,
+      onStart: () => {
+        this.#applying = this.#seen;
+      },
+      onDone: (error) => this.#onApplied(error),
+    });
+    this.#reporter = new StatusReporter({
+      store: options.store,
+      log: options.log,
+      ttlMs: options.reportingTtlMs,
+      intervalMs: options.reportingIntervalMs,
+      current: () => this.status(),
+    });
+  }
+
+  /** In sync with the datastore, and the kernel has been made to match once. */
+  get ready(): boolean {
+    return this.#programmedOnce;
+  }
+
+  status(): HostStatus {
+    const stats = this.#calc.stats();
+    return {
+      host: this.#options.hostname,
+      revisionSeen: this.#seen,
+      revisionProgrammed: this.#programmed,
+      dataplane: this.#options.dataplane.name,
+      version: this.#options.version,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      updatedAt: new Date().toISOString(),
+      endpoints: stats.endpoints,
+      policies: stats.policies,
+      errors: [...this.#applyErrors, ...this.#invalid.values()].slice(0, ERRORS_SHOWN_MAX),
+    };
+  }
+
+  /** Runs until aborted. Rejects only when going on makes no sense. */
+  async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const stop = new AbortController();
+    const inner = AbortSignal.any([signal, stop.signal]);
+    try {
+      await Promise.race([
+        this.#follow(inner),
+        this.#loop.run({ signal: inner }),
+        this.#reporter.run({ signal: inner }),
+      ]);
+      signal.throwIfAborted();
+      throw new Error('the datastore ended the watch');
+    } finally {
+      stop.abort();
+    }
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    for await (const batch of sync(this.#options.store, { signal, log: this.#options.log })) {
+      this.#take(batch);
+    }
+  }
+
+  #take(batch: SyncBatch): void {
+    for (const update of batch.updates) {
+      this.#invalid.delete(formatKey(update.key));
+      this.#calc.onResource(update);
+    }
+    for (const { key, problems } of batch.invalid) this.#onInvalid(key, problems.join('; '));
+    if (batch.inSync && !this.#inSync) {
+      this.#inSync = true;
+      this.#calc.onInSync();
+    }
+    this.#calc.flush();
+    this.#seen = batch.revision;
+    if (this.#inSync) this.#loop.request();
+  }
+
+  #onInvalid(key: ResourceKey, reason: string): void {
+    const line = `${formatKey(key)} is invalid and treated as absent: ${reason}`;
+    this.#invalid.set(formatKey(key), line);
+    this.#options.log.warn({ object: formatKey(key), reason }, 'invalid object treated as absent');
+  }
+
+  #onApplied(error: unknown): void {
+    if (error === undefined) {
+      this.#programmed = this.#applying;
+      if (!this.#programmedOnce)
+        this.#options.log.info({ revision: this.#programmed }, 'in sync and programmed');
+      this.#programmedOnce = true;
+      this.#applyErrors = [];
+    } else {
+      this.#applyErrors = errorMessage(error).split('\n');
+      this.#options.log.warn({ errors: this.#applyErrors }, 'not everything could be programmed');
+    }
+    this.#reporter.request();
+  }
+}

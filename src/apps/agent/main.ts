@@ -1,0 +1,163 @@
+/** `margay agent`: from arguments and environment to a running agent, and its orderly end. */
+import { hostname as osHostname } from 'node:os';
+import { Command, CommanderError } from 'commander';
+import { CodedError, errorMessage } from '../../base/error.js';
+import { createLog, type Log } from '../../base/log.js';
+import { productVersion } from '../../base/version.js';
+import { type Connection, connectionFrom } from '../../datastore/connection.js';
+import { openDatastore } from '../../datastore/open.js';
+import { Agent } from './agent.js';
+import { chooseDataplane, cleanUp, openChosen } from './dataplane-choice.js';
+import { HttpServer } from './http-server.js';
+import { metricsText } from './metrics.js';
+import { registerNode } from './node-registration.js';
+import { type ParameterValues, parseParameters } from './parameters.js';
+import { RunDir } from './run-dir.js';
+
+interface Settings {
+  readonly values: ParameterValues;
+  readonly hostname: string;
+  readonly runDir: string;
+  readonly bpfDir: string;
+  readonly connection: Connection;
+  readonly log: Log;
+}
+
+const PINO_LEVELS: Readonly<Record<string, string>> = {
+  Trace: 'trace',
+  Debug: 'debug',
+  Info: 'info',
+  Warning: 'warn',
+  Error: 'error',
+  Fatal: 'fatal',
+  none: 'silent',
+};
+
+function readSettings(environment: NodeJS.ProcessEnv): Settings {
+  const { values, warnings } = parseParameters(environment);
+  const log = createLog('margay-agent', { level: PINO_LEVELS[values.LogSeverityScreen] ?? 'info' });
+  for (const warning of warnings) log.warn({ warning }, 'unknown parameter');
+  return {
+    values,
+    hostname: values.FelixHostname || environment['NODENAME'] || osHostname().trim().toLowerCase(),
+    runDir: environment['MARGAY_RUN_DIR'] || '/run/margay',
+    bpfDir: environment['MARGAY_BPF_DIR'] || '/sys/fs/bpf/margay',
+    connection: connectionFrom(environment),
+    log,
+  };
+}
+
+async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> {
+  const { values, hostname, log } = settings;
+  using runDir = RunDir.take(settings.runDir);
+  await using store = await openDatastore({ ...settings.connection, signal });
+  const choice = chooseDataplane(values.Dataplane);
+  log.info({ hostname, runDir: runDir.path, store: store.type, ...choice }, 'agent starts');
+  await using opened = await openChosen(choice, { values, bpfDir: settings.bpfDir, log });
+  await registerNode({
+    store,
+    log,
+    hostname,
+    ip: process.env['IP'],
+    method: process.env['IP_AUTODETECTION_METHOD'],
+    addresses: opened.hostAddresses(),
+  });
+  const agent = new Agent({
+    hostname,
+    version: productVersion(),
+    store,
+    dataplane: opened.dataplane,
+    log,
+    reportingIntervalMs: values.ReportingInterval,
+    reportingTtlMs: values.ReportingTTL,
+  });
+  await using servers = new AsyncDisposableStackLite();
+  if (values.HealthEnabled) {
+    servers.add(
+      await HttpServer.listen({
+        host: values.HealthHost,
+        port: values.HealthPort,
+        routes: {
+          '/liveness': () => ({ status: 200, body: 'live\n' }),
+          '/readiness': () =>
+            agent.ready
+              ? { status: 200, body: 'ready\n' }
+              : { status: 503, body: 'not in sync and programmed yet\n' },
+        },
+      }),
+    );
+  }
+  if (values.PrometheusMetricsEnabled) {
+    servers.add(
+      await HttpServer.listen({
+        host: values.PrometheusMetricsHost,
+        port: values.PrometheusMetricsPort,
+        routes: { '/metrics': () => metricsText(agent, opened) },
+      }),
+    );
+  }
+  try {
+    await agent.run({ signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  await store.deleteHostStatus(hostname);
+  log.info({}, 'agent ends, the dataplane keeps enforcing');
+}
+
+/** Closes in reverse order. */
+class AsyncDisposableStackLite implements AsyncDisposable {
+  readonly #owned: AsyncDisposable[] = [];
+  add(resource: AsyncDisposable): void {
+    this.#owned.push(resource);
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const resource of this.#owned.reverse()) await resource[Symbol.asyncDispose]();
+  }
+}
+
+function program(): Command {
+  return new Command('margay agent')
+    .description('The per-host daemon: follows the datastore and programs this host.')
+    .option('--cleanup', 'remove everything Margay made on this host, nothing else, and exit')
+    .addHelpText(
+      'after',
+      `
+Configuration comes from the environment: NODENAME, DATASTORE_TYPE, MARGAY_DATASTORE_PATH, MARGAY_RUN_DIR,
+MARGAY_BPF_DIR, IP, IP_AUTODETECTION_METHOD and FELIX_* (docs/reference/configuration.md).
+
+Example:
+  MARGAY_DATASTORE_PATH=/var/lib/margay/datastore margay agent`,
+    )
+    .exitOverride();
+}
+
+/** Exit status: 0 after SIGTERM or SIGINT, 1 for anything that cannot go on. */
+export async function main(args: readonly string[]): Promise<void> {
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const)
+    process.once(name, () => stop.abort(new Error(name)));
+  try {
+    const command = program().parse([...args], { from: 'user' });
+    const settings = readSettings(process.env);
+    if (command.opts<{ cleanup?: boolean }>().cleanup) {
+      for (const line of await cleanUp(settings.bpfDir, settings.log))
+        process.stdout.write(`${line}\n`);
+    } else {
+      await runAgent(settings, stop.signal);
+    }
+    process.exitCode = 0;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode;
+      return;
+    }
+    if (stop.signal.aborted) {
+      process.exitCode = 0;
+      return;
+    }
+    const code = error instanceof CodedError ? `${error.code}: ` : '';
+    process.stderr.write(`margay agent: ${code}${errorMessage(error)}\n`);
+    process.exitCode = 1;
+  }
+}

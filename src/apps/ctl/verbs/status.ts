@@ -1,0 +1,52 @@
+/** `margay status`: what each host says of itself. */
+import type { Datastore, HostStatus } from '../../../datastore/datastore.js';
+import { type Column, renderTable } from '../output/table.js';
+import type { Session } from '../session.js';
+
+const COLUMNS: readonly Column<HostStatus>[] = [
+  { heading: 'HOST', cell: (host) => host.host },
+  { heading: 'LIVE', cell: () => 'yes' },
+  { heading: 'DATAPLANE', cell: (host) => host.dataplane },
+  { heading: 'SEEN', cell: (host) => host.revisionSeen },
+  { heading: 'PROGRAMMED', cell: (host) => host.revisionProgrammed },
+  { heading: 'ENDPOINTS', cell: (host) => String(host.endpoints) },
+  { heading: 'POLICIES', cell: (host) => String(host.policies) },
+  {
+    heading: 'ERRORS',
+    cell: (host) => (host.errors.length === 0 ? 'none' : String(host.errors.length)),
+  },
+];
+
+const GONE: readonly Column<string>[] = [
+  { heading: 'HOST', cell: (host) => host },
+  { heading: 'LIVE', cell: () => 'no' },
+];
+
+/** Registered hosts whose lease has run out. */
+async function deadHosts(
+  store: Datastore,
+  live: readonly HostStatus[],
+): Promise<readonly string[]> {
+  const nodes = await store.list({ kind: 'Node' });
+  const names = new Set(live.map((host) => host.host));
+  return nodes.items.map((item) => item.key.name).filter((name) => !names.has(name));
+}
+
+export async function status(session: Session, output: string): Promise<void> {
+  const store = await session.store();
+  const live = [...(await store.listHostStatus())].sort((a, b) => (a.host < b.host ? -1 : 1));
+  const dead = await deadHosts(store, live);
+  if (output === 'json') {
+    const hosts = [
+      ...live.map((host) => ({ ...host, live: true })),
+      ...dead.map((host) => ({ host, live: false })),
+    ];
+    session.out(`${JSON.stringify({ hosts }, null, 2)}\n`);
+    return;
+  }
+  session.out(renderTable(COLUMNS, live));
+  if (dead.length > 0) session.out(renderTable(GONE, dead));
+  for (const host of live) {
+    for (const error of host.errors) session.out(`${host.host}: ${error}\n`);
+  }
+}

@@ -1,0 +1,112 @@
+/** `npm run demo`: three hosts, six workloads, plain Calico policies, and what really gets through. */
+import { join } from 'node:path';
+import { REPOSITORY } from '../../support/repository.js';
+import { Lab, workloadManifest } from '../lab.js';
+import { LabRun } from '../lab-run.js';
+import { allFlows, differences, drawMatrix, probeAll } from '../matrix.js';
+import { PLAN, SERVICES, STEPS, type Step } from './story.js';
+import { compareThroughput } from './throughput.js';
+
+const say = (text = ''): void => {
+  process.stdout.write(`${text}\n`);
+};
+
+const names = PLAN.workloads.map((workload) => workload.name);
+const flows = allFlows(names, SERVICES);
+
+/** Applies one step and probes; returns how many flows are not as expected. */
+async function show(lab: Lab, step: Step): Promise<number> {
+  say(`\n== ${step.title} ==`);
+  say(`$ margay apply -f examples/${step.file} --wait`);
+  say(
+    (
+      await lab.mustMargay(['apply', '-f', join(REPOSITORY, 'examples', step.file), '--wait'])
+    ).trimEnd(),
+  );
+  const probed = await probeAll(lab, flows);
+  say(drawMatrix(names, SERVICES, probed, step.expected));
+  const wrong = differences(flows, probed, step.expected);
+  for (const line of wrong) say(`  NOT AS EXPECTED ${line}`);
+  say(
+    `probed ${flows.length} flows: ${flows.length - wrong.length} as expected, ${wrong.length} not`,
+  );
+  return wrong.length;
+}
+
+async function showRestart(lab: Lab): Promise<number> {
+  const last = STEPS.at(-1);
+  if (!last) return 0;
+  say('\n== agents killed with SIGKILL: the kernel keeps enforcing ==');
+  for (const host of lab.hosts.keys()) await lab.stopAgent(host, 'SIGKILL');
+  const probed = await probeAll(lab, flows);
+  const wrong = differences(flows, probed, last.expected);
+  say(`probed ${flows.length} flows without any agent: ${wrong.length} not as expected`);
+  await lab.startAgents();
+  const again = differences(flows, await probeAll(lab, flows), last.expected);
+  say(`agents started again and adopted what was there: ${again.length} not as expected`);
+  return wrong.length + again.length;
+}
+
+function sayHints(lab: Lab): void {
+  const host = lab.host('h1');
+  say(`
+The lab keeps running. Try (as root):
+  export MARGAY_DATASTORE_PATH=${lab.storePath}
+  bin/margay status
+  bin/margay get networkpolicy -A -o wide
+  bin/margay delete -f examples/10-default-deny.yaml --wait
+  nsenter --net=/run/netns/${lab.workload('admin').netns} ping -c 3 ${lab.workload('web1').address}
+  nsenter --net=/run/netns/${host.netns} ip route
+Remove it:
+  npm run demo -- --clean`);
+}
+
+async function demo(keep: boolean): Promise<number> {
+  const started = Date.now();
+  say(`Building ${PLAN.hosts.length} hosts and ${names.length} workloads ...`);
+  await using lab = await Lab.build(PLAN);
+  await lab.startAgents();
+  say(`Agents are ready on ${[...lab.hosts.keys()].join(', ')}.`);
+  for (const workload of lab.workloads.values()) {
+    await lab.mustMargay(['apply', '-f', '-'], workloadManifest(workload));
+  }
+  say((await lab.mustMargay(['get', 'workloadendpoints', '-A'])).trimEnd());
+  say(
+    `\nRows are sources, columns destinations; marks: ${SERVICES.map((s) => (s.protocol === 'icmp' ? 'ICMP' : `${s.protocol.toUpperCase()} ${s.port}`)).join(', ')}.`,
+  );
+  say('+ passes as expected, . dropped as expected, ! not as expected');
+  let wrong = 0;
+  for (const step of STEPS) wrong += await show(lab, step);
+  wrong += await showRestart(lab);
+  say('\n== throughput: the same path with Margay and with plain routing, in turns ==');
+  for (const line of await compareThroughput()) say(line);
+  say(`\n$ margay status\n${(await lab.mustMargay(['status'])).trimEnd()}`);
+  say(
+    `\n${wrong === 0 ? 'Everything as expected' : `${wrong} flows NOT as expected`}, in ${((Date.now() - started) / 1000).toFixed(0)} s.`,
+  );
+  if (keep) {
+    lab.run.keep();
+    sayHints(lab);
+  }
+  return wrong === 0 ? 0 : 1;
+}
+
+if (process.getuid?.() !== 0) {
+  process.stderr.write(
+    'The demo makes network namespaces and loads eBPF programs: run it as root.\n',
+  );
+  process.exitCode = 1;
+} else if (process.argv.includes('--clean')) {
+  const kept = LabRun.kept();
+  for (const run of kept) run.remove();
+  LabRun.sweep();
+  say(`Removed ${kept.length} kept lab(s).`);
+} else {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      LabRun.removeOwn();
+      process.exit(130);
+    });
+  }
+  process.exit(await demo(process.argv.includes('--keep')));
+}
