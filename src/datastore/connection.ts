@@ -21,7 +21,9 @@ const KUBERNETES_SETTINGS = ['KUBECONFIG', 'K8S_API_ENDPOINT', 'KUBERNETES_SERVI
  *
  * @throws CodedError ERR_CONNECTION_TYPE for a type that does not exist.
  */
-export function connectionFrom(environment: Readonly<Record<string, string | undefined>>): Connection {
+export function connectionFrom(
+  environment: Readonly<Record<string, string | undefined>>,
+): Connection {
   const setting = (name: string): string | undefined =>
     environment[`CALICO_${name}`] || environment[name] || undefined;
   const path = environment['MARGAY_DATASTORE_PATH'] || DEFAULT_PATH;

@@ -68,6 +68,13 @@ export function conflict(current: StoredResource, given: string): DatastoreError
   );
 }
 
+/** Not retryable: whoever closed it meant it. */
+export function closedError(): DatastoreError {
+  return new DatastoreError('ERR_DATASTORE_UNAVAILABLE', 'the store was closed', {
+    retryable: false,
+  });
+}
+
 export function isDatastoreError(
   error: unknown,
   code: DatastoreErrorCode,

@@ -1,5 +1,6 @@
 /** Turns a store's log and its wake-ups into a stream of entries without gaps, repeats or polling. */
-import { DatastoreError } from './datastore-error.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { closedError, DatastoreError } from './datastore-error.js';
 import type { LogEntry, LogStore } from './log-store.js';
 
 /** Bounds what a watch holds in memory while its consumer is slow. */
@@ -33,7 +34,10 @@ export async function* followLog(
       signal.throwIfAborted();
       position = entry.revision;
     }
-    if (chunk.length === CHUNK_ENTRIES_MAX) continue;
+    if (chunk.length === CHUNK_ENTRIES_MAX) {
+      await nextTurn(); // A long backlog must not hold up the process.
+      continue;
+    }
     if (announced !== position) yield { type: 'caught-up', revision: position };
     announced = position;
     await wakeUp.wait();
@@ -41,7 +45,7 @@ export async function* followLog(
 }
 
 function readChunk(store: LogStore, position: bigint): readonly LogEntry[] {
-  if (store.closed) throw new DatastoreError('ERR_DATASTORE_UNAVAILABLE', 'the store was closed');
+  if (store.closed) throw closedError();
   const { entries, head, compacted } = store.readLog(position, CHUNK_ENTRIES_MAX);
   if (position < compacted) {
     throw new DatastoreError(

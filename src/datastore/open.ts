@@ -6,17 +6,15 @@ export interface OpenDatastoreOptions {
   readonly type: Datastore['type'];
   /** Directory of the embedded store. */
   readonly path: string;
+  readonly signal?: AbortSignal;
 }
 
 /**
  * @throws DatastoreError ERR_DATASTORE_UNSUPPORTED for a type without a driver, ERR_DATASTORE_UNAVAILABLE
  *   when the store cannot be opened
  */
-export async function openDatastore(
-  options: OpenDatastoreOptions,
-  { signal }: { readonly signal?: AbortSignal } = {},
-): Promise<Datastore> {
-  signal?.throwIfAborted();
+export async function openDatastore(options: OpenDatastoreOptions): Promise<Datastore> {
+  options.signal?.throwIfAborted();
   switch (options.type) {
     case 'embedded': {
       const { EmbeddedDatastore } = await import('./embedded/driver.js');

@@ -19,7 +19,10 @@ export interface WaitOptions {
  * Resolves when all live hosts report `revision` or newer as programmed, or when the time is up.
  * A host whose lease runs out while we wait no longer counts.
  */
-export async function waitProgrammed(store: Datastore, options: WaitOptions): Promise<ProgrammedReport> {
+export async function waitProgrammed(
+  store: Datastore,
+  options: WaitOptions,
+): Promise<ProgrammedReport> {
   const started = performance.now();
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);

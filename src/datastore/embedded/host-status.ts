@@ -6,7 +6,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HostStatus } from '../datastore.js';
-import { DatastoreError } from '../datastore-error.js';
+import { closedError } from '../datastore-error.js';
 import type { HostStatusTable } from '../log-store.js';
 import { unavailable } from './commit-queue.js';
 import { type BinaryRoot, bootId, openEnvironment } from './environment.js';
@@ -89,7 +89,7 @@ export class EmbeddedHostStatus implements HostStatusTable, AsyncDisposable {
 
   #beginRead(): void {
     if (this.#closing) {
-      throw new DatastoreError('ERR_DATASTORE_UNAVAILABLE', 'the store was closed');
+      throw closedError();
     }
     this.#root.resetReadTxn();
   }

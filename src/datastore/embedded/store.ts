@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database } from 'lmdb';
-import { DatastoreError } from '../datastore-error.js';
+import { closedError, DatastoreError } from '../datastore-error.js';
 import type { LogChunk, LogEntry, LogRecord, LogStore, LogTransaction } from '../log-store.js';
 import { CommitQueue, unavailable } from './commit-queue.js';
 import { type BinaryRoot, openEnvironment, prepareDirectory } from './environment.js';
@@ -215,7 +215,7 @@ export class EmbeddedStore implements LogStore {
   }
 
   #requireOpen(): void {
-    if (this.closed) throw new DatastoreError('ERR_DATASTORE_UNAVAILABLE', 'the store was closed');
+    if (this.closed) throw closedError();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 /** A store in memory behind the same interface as the embedded one: for tests and for replay. */
 import type { HostStatus } from '../datastore.js';
-import { DatastoreError } from '../datastore-error.js';
+import { closedError } from '../datastore-error.js';
 import type {
   HostStatusTable,
   LogChunk,
@@ -99,7 +99,7 @@ export class MemoryStore implements LogStore {
   }
 
   #requireOpen(): void {
-    if (this.#closed) throw new DatastoreError('ERR_DATASTORE_UNAVAILABLE', 'the store was closed');
+    if (this.#closed) throw closedError();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,35 @@
+import { describe, expect, test } from '@jest/globals';
+import { MemoryDatastore } from './memory/driver.js';
+import { DATASTORE_ERRORS, DatastoreError, type DatastoreErrorCode } from './datastore-error.js';
+import { openDatastore } from './open.js';
+
+const codes = Object.keys(DATASTORE_ERRORS) as DatastoreErrorCode[];
+
+describe('datastore errors', () => {
+  test.each(codes)('%s carries its code, words and advice', (code) => {
+    const cause = new Error('disk');
+    const error = new DatastoreError(code, 'Node(a)', { cause });
+    const { text, retryable } = DATASTORE_ERRORS[code];
+    expect(error).toMatchObject({ code, retryable, cause, name: 'DatastoreError' });
+    expect(error.message).toBe(`${text}: Node(a)`);
+  });
+
+  test('messages name the object as scripts expect', async () => {
+    await using store = new MemoryDatastore();
+    const key = { kind: 'NetworkPolicy', namespace: 'shop', name: 'db' };
+    await expect(store.get(key)).rejects.toThrow('resource does not exist: NetworkPolicy(shop/db)');
+  });
+
+  test.each(['etcdv3', 'kubernetes'] as const)('%s is refused by name', async (type) => {
+    await expect(openDatastore({ type, path: '/nowhere' })).rejects.toMatchObject({
+      code: 'ERR_DATASTORE_UNSUPPORTED',
+      message: expect.stringContaining(`"${type}"`),
+    });
+  });
+
+  test('a path that cannot be a directory is unavailable', async () => {
+    await expect(openDatastore({ type: 'embedded', path: '/dev/null/x' })).rejects.toMatchObject({
+      code: 'ERR_DATASTORE_UNAVAILABLE',
+    });
+  });
+});
