@@ -275,12 +275,12 @@ function execute(
 
 /** The WorkloadEndpoint of a workload, as its orchestrator would write it. */
 export function workloadManifest(workload: Workload): string {
-  const escape = (part: string): string => part.replaceAll('-', '--');
+  const doubled = (part: string): string => part.replaceAll('-', '--');
   return JSON.stringify({
     apiVersion: 'projectcalico.org/v3',
     kind: 'WorkloadEndpoint',
     metadata: {
-      name: `${escape(workload.host)}-lab-${escape(workload.name)}-eth0`,
+      name: `${doubled(workload.host)}-lab-${doubled(workload.name)}-eth0`,
       namespace: workload.namespace,
       labels: workload.labels,
     },

@@ -156,12 +156,12 @@ export function parseParameters(environment: Environment): ParsedParameters {
     }
   }
   const values = Object.fromEntries(
-    Object.entries(PARAMETERS).map(([name, entry]) => [name, valueOf(entry, texts.get(name))]),
+    Object.entries(PARAMETERS).map(([name, entry]) => [name, parsedValue(entry, texts.get(name))]),
   );
   return { values: values as unknown as ParameterValues, warnings };
 }
 
-function valueOf(
+function parsedValue(
   entry: Parameter<unknown>,
   given: { readonly variable: string; readonly text: string } | undefined,
 ): unknown {
