@@ -23,6 +23,7 @@ enum mgy_info_flag {
 	MGY_INFO_LOCAL_HOST = 4, /* an address of this host itself */
 	MGY_INFO_REMOTE_HOST = 8,
 	MGY_INFO_READY = 16,     /* programs are attached and policy is in place: may be delivered to */
+	MGY_INFO_NO_PEER = 32,   /* LOCAL_WL: ifindex is no veth (tap): deliver through the host's stack */
 };
 
 /* What is known of an address. Equal records are shared. */
@@ -90,6 +91,7 @@ _Static_assert(sizeof(struct mgy_line) == 64, "mgy_line is ABI: bump the map's v
  *   row = cmap.w[class]       class >= MGY_BLK_CLASSES: deny
  *   col = lmap.w[l4 class of destination port], scol = smap.w[l4 class of source port] (0 if no smap)
  *   cell = cells.d[(row * cols + col) * scols + scol]
+ * A protocol without ports has one class; it indexes both lmap and smap.
  */
 enum mgy_block {
 	MGY_BLK_CLASSES,  /* valid entries of cmap */
@@ -107,7 +109,8 @@ enum mgy_block {
 #define MGY_CELL_LOG 2u
 #define MGY_CELL_TRACE_SHIFT 4
 
-/* Connection. a is the numerically lower (address, port) in host order; ICMP echo: both ports are the identifier. */
+/* Connection. a is the numerically lower (address, port) in host order; ICMP echo: both ports are the identifier;
+ * pad is 0, except for ICMP queries other than echo: the type of the request. */
 struct mgy_ct_key {
 	__u32 a, b;   /* be */
 	__u16 pa, pb; /* be */
@@ -124,6 +127,7 @@ enum mgy_ct_flag {
 	MGY_CT_FIN_BA = 8,
 	MGY_CT_RST = 16,
 	MGY_CT_HOST = 32,    /* one end is a process of this host */
+	MGY_CT_IN_DONE = 64, /* ingress policy of a local destination was asked */
 };
 
 /* Forward action of one direction: kind in bits 28-31, argument below. */
@@ -147,16 +151,16 @@ _Static_assert(sizeof(struct mgy_ct_val) == 64, "mgy_ct_val is ABI: bump the map
 
 /* Why a packet was dropped or let through. Append only: numbers are used by metrics and events. */
 enum mgy_reason {
-	MGY_OK_ESTABLISHED,
-	MGY_OK_NEW,
-	MGY_OK_RELATED,
+	MGY_OK_ESTABLISHED,     /* belongs to a connection with a packet each way */
+	MGY_OK_NEW,             /* allowed by policy */
+	MGY_OK_RELATED,         /* ICMP error about a known connection */
 	MGY_OK_HOST,            /* host process to local workload */
 	MGY_OK_PASS,            /* not ours to judge */
 	MGY_OK_ARP,             /* answered for the workload's gateway */
 	MGY_DROP_SHORT,         /* truncated or malformed header */
-	MGY_DROP_ETHERTYPE,
-	MGY_DROP_IPV6_OFF,
-	MGY_DROP_FRAGMENT,
+	MGY_DROP_ETHERTYPE,     /* neither IPv4 nor ARP, or VLAN-tagged */
+	MGY_DROP_IPV6_OFF,      /* IPv6 of a workload while IPv6 is off */
+	MGY_DROP_FRAGMENT,      /* part of a fragmented datagram to or from a workload */
 	MGY_DROP_SPOOFED,       /* source is not the sending workload's */
 	MGY_DROP_ENCAPSULATED,  /* tunnel packet from a workload */
 	MGY_DROP_INVALID,       /* belongs to no connection and cannot open one */
@@ -164,9 +168,9 @@ enum mgy_reason {
 	MGY_DROP_POLICY_IN,     /* ingress policy of the destination */
 	MGY_DROP_TO_HOST,       /* defaultEndpointToHostAction */
 	MGY_DROP_NOT_READY,     /* destination workload is not programmed */
-	MGY_DROP_CT_FULL,
+	MGY_DROP_CT_FULL,       /* no room for another connection */
 	MGY_DROP_CT_DIRECTION,  /* came in by another interface than the connection's */
-	MGY_DROP_TTL,
+	MGY_DROP_TTL,           /* arrived with a time to live of 0 */
 	MGY_DROP_NO_POLICY_SET, /* descriptor or block missing or out of bounds */
 	MGY_REASON_MAX = 64,
 };

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Load-time choices. Frozen before load, so the verifier sees constants and drops dead branches. */
+#ifndef MARGAY_CONFIG_H
+#define MARGAY_CONFIG_H
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+#include <margay/abi.h>
+
+/* Defined in config.bpf.c: one object in .rodata, however many files are linked. */
+extern const volatile struct mgy_config mgy_config;
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+/* Own frame: keeps the fast path short in the instruction cache. Not every program uses every one. */
+#define mgy_noinline __attribute__((noinline, unused))
+#define mgy_likely(x) __builtin_expect(!!(x), 1)
+#define mgy_unlikely(x) __builtin_expect(!!(x), 0)
+/* User space stores single words while we read: read each of them once. */
+#define MGY_READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+#define MGY_WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+
+/* Of <linux/pkt_cls.h>; on tcx, TC_ACT_UNSPEC is TCX_NEXT. */
+#define MGY_TC_PASS (-1)
+#define MGY_TC_DROP 2
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One entry per connection, for both directions and both policies. Policy is asked while only one side
+ * has spoken; after a packet each way the entry alone decides.
+ */
+#ifndef MARGAY_CONNTRACK_H
+#define MARGAY_CONNTRACK_H
+#include <margay/maps.h>
+#include <margay/parse.h>
+
+/* Units of 64 jiffies: coarse enough that an entry's line is rarely written. */
+static __always_inline __u32 mgy_now(void)
+{
+	return bpf_jiffies64() >> 6;
+}
+
+static __always_inline int mgy_ct_finished(__u32 flags)
+{
+	const __u32 fins = MGY_CT_FIN_AB | MGY_CT_FIN_BA;
+
+	return flags & MGY_CT_RST || (flags & fins) == fins;
+}
+
+static __always_inline int mgy_ct_is_reply(const struct mgy_pkt *pkt, __u32 flags)
+{
+	return !!(flags & MGY_CT_ORIG_B) != pkt->ba;
+}
+
+/* Interface that packets of this direction come in by. */
+static __always_inline __u32 mgy_ct_from(const struct mgy_pkt *pkt, const struct mgy_ct_val *ct)
+{
+	return pkt->ba ? ct->if_ba : ct->if_ab;
+}
+
+static __always_inline __u32 mgy_ct_forward(const struct mgy_pkt *pkt, const struct mgy_ct_val *ct)
+{
+	return pkt->ba ? ct->fw_ba : ct->fw_ab;
+}
+
+/* The entry decides for this packet: it is a reply, or there has been one; and it does not start anew. */
+static __always_inline int mgy_ct_established(const struct mgy_pkt *pkt, __u32 flags)
+{
+	if (!(flags & MGY_CT_REPLIED) && !mgy_ct_is_reply(pkt, flags))
+		return 0;
+	return pkt->kind != MGY_KIND_SYN || !mgy_ct_finished(flags);
+}
+
+/* Notes what an accepted packet says about the connection. Writes only what changes; bits never race away. */
+static __always_inline void mgy_ct_touch(const struct mgy_pkt *pkt, struct mgy_ct_val *ct)
+{
+	__u32 flags = ct->flags, more = 0, now = mgy_now();
+
+	if (mgy_ct_is_reply(pkt, flags))
+		more = MGY_CT_REPLIED;
+	if (mgy_unlikely(pkt->tcp_flags & (MGY_TCP_FIN | MGY_TCP_RST))) {
+		if (pkt->tcp_flags & MGY_TCP_FIN)
+			more |= pkt->ba ? MGY_CT_FIN_BA : MGY_CT_FIN_AB;
+		if (pkt->tcp_flags & MGY_TCP_RST)
+			more |= MGY_CT_RST;
+	}
+	if (more & ~flags)
+		__sync_fetch_and_or(&ct->flags, more);
+	if (ct->last != now)
+		MGY_WRITE_ONCE(ct->last, now);
+}
+
+/* What is to be remembered of a flow that was let through. Directions as seen by the packet at hand. */
+struct mgy_ct_new {
+	__u32 from, back_from; /* interfaces: of this direction, of replies */
+	__u32 fwd, back_fwd;   /* forward actions */
+	__u32 flags;           /* MGY_CT_HOST, MGY_CT_IN_DONE */
+	__u32 tr_o, tr_i;
+};
+
+static __always_inline void mgy_ct_paths(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
+					 const struct mgy_ct_new *new)
+{
+	ct->if_ab = pkt->ba ? new->back_from : new->from;
+	ct->if_ba = pkt->ba ? new->from : new->back_from;
+	ct->fw_ab = pkt->ba ? new->back_fwd : new->fwd;
+	ct->fw_ba = pkt->ba ? new->fwd : new->back_fwd;
+	ct->tr_o = new->tr_o;
+	ct->tr_i = new->tr_i;
+}
+
+/*
+ * Stores a verdict. `ct` is the flow's entry if it goes on in its original direction, which is brought up
+ * to date in place; NULL makes a new entry, replacing one that is finished or stale.
+ * Returns MGY_OK_NEW or MGY_DROP_CT_FULL.
+ */
+static mgy_noinline enum mgy_reason mgy_ct_store(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
+						 const struct mgy_ct_new *new)
+{
+	struct mgy_ct_val val = {};
+
+	if (ct) {
+		mgy_ct_paths(pkt, ct, new);
+		if (new->flags & ~ct->flags)
+			__sync_fetch_and_or(&ct->flags, new->flags);
+		mgy_ct_touch(pkt, ct);
+		return MGY_OK_NEW;
+	}
+	mgy_ct_paths(pkt, &val, new);
+	val.flags = new->flags | (pkt->ba ? MGY_CT_ORIG_B : 0);
+	val.created = mgy_now();
+	mgy_ct_touch(pkt, &val);
+	/* Two CPUs may race to the same key: both asked policy about the same tuple, so the last may win. */
+	if (bpf_map_update_elem(&mgy_ct4_v1, &pkt->key, &val, BPF_ANY))
+		return MGY_DROP_CT_FULL;
+	return MGY_OK_NEW;
+}
+
+/*
+ * The entry of the packet quoted by an ICMP error, if the error answers it: the quoted packet was sent by
+ * the error's addressee, and `entry direction` tells whether from key.b. NULL: relates to nothing.
+ */
+static mgy_noinline struct mgy_ct_val *mgy_ct_related(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+						      int *inner_ba)
+{
+	struct mgy_ct_key key = {};
+	__u32 at = pkt->l4_off + MGY_ICMP_LEN, l4;
+	struct mgy_icmp *icmp;
+	struct mgy_udp *ports;
+	struct mgy_ip4 *ip;
+	__u16 sport = 0, dport = 0;
+	__u32 src, dst;
+
+	*inner_ba = 0;
+	if (!mgy_have(skb, at + MGY_IP4_LEN))
+		return 0;
+	ip = MGY_AT(skb, at, struct mgy_ip4);
+	if (!ip || ip->ver_ihl >> 4 != 4 || (ip->ver_ihl & 15) < 5 || ip->src != pkt->dst ||
+	    bpf_ntohs(ip->frag_be) & MGY_IP4_OFFSET)
+		return 0;
+	key.proto = ip->proto;
+	src = ip->src;
+	dst = ip->dst;
+	l4 = at + (ip->ver_ihl & 15) * 4;
+	if (key.proto == MGY_TCP || key.proto == MGY_UDP || key.proto == MGY_SCTP) {
+		if (!mgy_have(skb, l4 + 8))
+			return 0;
+		ports = MGY_AT(skb, l4, struct mgy_udp);
+		if (!ports)
+			return 0;
+		sport = ports->sport;
+		dport = ports->dport;
+	} else if (key.proto == MGY_ICMP) {
+		if (!mgy_have(skb, l4 + 8))
+			return 0;
+		icmp = MGY_AT(skb, l4, struct mgy_icmp);
+		if (!icmp || mgy_icmp_query(icmp->type) == 0xff)
+			return 0;
+		sport = dport = icmp->id;
+		key.pad = mgy_icmp_pad(mgy_icmp_query(icmp->type));
+	}
+	*inner_ba = mgy_key_set(&key, src, dst, sport, dport);
+	return bpf_map_lookup_elem(&mgy_ct4_v1, &key);
+}
+#endif

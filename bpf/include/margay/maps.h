@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every map. __weak: each object carries the definition and the linker keeps one. The sizes are what
+ * tests need; user space sets its own before load. A name ends in the version of its layout.
+ */
+#ifndef MARGAY_MAPS_H
+#define MARGAY_MAPS_H
+#include <margay/config.h>
+
+#define MGY_ARRAY(name, entries, value_type)               \
+	struct {                                           \
+		__uint(type, BPF_MAP_TYPE_ARRAY);          \
+		__uint(max_entries, entries);              \
+		__uint(map_flags, BPF_F_MMAPABLE);         \
+		__type(key, __u32);                        \
+		__type(value, value_type);                 \
+	} name __weak SEC(".maps")
+
+MGY_ARRAY(mgy_root4_v1, 256, struct mgy_node);
+MGY_ARRAY(mgy_node4_v1, 1024, struct mgy_node);
+MGY_ARRAY(mgy_info_v1, 4096, struct mgy_info);
+MGY_ARRAY(mgy_ep_v1, 1024, struct mgy_ep);
+MGY_ARRAY(mgy_nh_v1, 1024, struct mgy_nh);
+MGY_ARRAY(mgy_l4_v1, MGY_L4_ELEMENTS, struct mgy_l4page);
+MGY_ARRAY(mgy_ps_v1, 2048, __u64);
+MGY_ARRAY(mgy_arena_v1, 16384, struct mgy_line);
+
+/* Preallocated, not LRU: a full table refuses new flows, it never forgets live ones. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct mgy_ct_key);
+	__type(value, struct mgy_ct_val);
+} mgy_ct4_v1 __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MGY_REASON_MAX);
+	__type(key, __u32);
+	__type(value, struct mgy_counter);
+} mgy_cnt_v1 __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 262144);
+} mgy_events_v1 __weak SEC(".maps");
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From addresses and ports to a verdict cell, at a cost that does not depend on the number of rules.
+ * Nothing here writes. Whatever is missing or out of bounds denies.
+ */
+#ifndef MARGAY_POLICY_H
+#define MARGAY_POLICY_H
+#include <margay/maps.h>
+#include <margay/parse.h>
+
+/* What is known of an address; never NULL unless user space wrote an index beyond the map. */
+static __always_inline const struct mgy_info *mgy_info_of(__u32 address_be)
+{
+	__u32 address = bpf_ntohl(address_be), i = address >> 24, e;
+	struct mgy_node *node = bpf_map_lookup_elem(&mgy_root4_v1, &i);
+
+	if (!node)
+		return 0;
+	e = MGY_READ_ONCE(node->e[address >> 16 & 255]);
+	if (e & MGY_CHILD) {
+		i = e & ~MGY_CHILD;
+		node = bpf_map_lookup_elem(&mgy_node4_v1, &i);
+		if (!node)
+			return 0;
+		e = MGY_READ_ONCE(node->e[address >> 8 & 255]);
+	}
+	if (e & MGY_CHILD) {
+		i = e & ~MGY_CHILD;
+		node = bpf_map_lookup_elem(&mgy_node4_v1, &i);
+		if (!node)
+			return 0;
+		e = MGY_READ_ONCE(node->e[address & 255]);
+	}
+	/* A child below the last level is an index beyond mgy_info: NULL. */
+	return bpf_map_lookup_elem(&mgy_info_v1, &e);
+}
+
+/* Class of protocol `proto` with port or type `x`; 0xffff, which no block knows, if the page is missing. */
+static __always_inline __u32 mgy_l4_class(__u8 proto, __u16 x)
+{
+	__u32 i;
+	struct mgy_l4page *page;
+
+	switch (proto) {
+	case MGY_TCP:
+		i = MGY_L4_TCP * 128 + (x >> 9);
+		break;
+	case MGY_UDP:
+		i = MGY_L4_UDP * 128 + (x >> 9);
+		break;
+	case MGY_SCTP:
+		i = MGY_L4_SCTP * 128 + (x >> 9);
+		break;
+	case MGY_ICMP:
+		i = MGY_L4_ICMP * 128 + (x >> 9);
+		break;
+	default:
+		i = MGY_L4_PROTO;
+		x = proto;
+	}
+	page = bpf_map_lookup_elem(&mgy_l4_v1, &i);
+	return page ? MGY_READ_ONCE(page->c[x & 511]) : 0xffff;
+}
+
+/* L4 classes of one packet. Without ports, both are the class of the packet. */
+struct mgy_l4 {
+	__u32 dst, src;
+};
+
+static __always_inline void mgy_l4_of(const struct mgy_pkt *pkt, struct mgy_l4 *l4)
+{
+	int ports = pkt->proto == MGY_TCP || pkt->proto == MGY_UDP || pkt->proto == MGY_SCTP;
+
+	l4->dst = mgy_l4_class(pkt->proto, pkt->x);
+	l4->src = ports ? mgy_l4_class(pkt->proto, bpf_ntohs(pkt->sport)) : l4->dst;
+}
+
+/* Line `first + more` of the arena, or NULL. */
+static __always_inline const struct mgy_line *mgy_line_at(__u64 first, __u32 more)
+{
+	__u64 at = first + more;
+	__u32 i = at;
+
+	return at >> 32 ? 0 : bpf_map_lookup_elem(&mgy_arena_v1, &i);
+}
+
+/* 16-bit element `i` of the array of lines at `first`; -1 if out of the arena. */
+static __always_inline int mgy_word_at(__u64 first, __u32 i)
+{
+	const struct mgy_line *line = mgy_line_at(first, i >> 5);
+
+	return line ? line->w[i & 31] : -1;
+}
+
+static __always_inline enum mgy_reason mgy_dense_cell(__u64 block, __u32 cls,
+						      const struct mgy_l4 *l4, __u32 *cell)
+{
+	const struct mgy_line *head = mgy_line_at(block, 0), *line;
+	int row, col, scol = 0;
+	__u64 at, cells;
+
+	if (!head)
+		return MGY_DROP_NO_POLICY_SET;
+	if (cls >= head->d[MGY_BLK_CLASSES] || l4->dst >= head->d[MGY_BLK_L4S])
+		return MGY_OK_NEW; /* cell stays 0: deny */
+	row = mgy_word_at(block + head->d[MGY_BLK_CMAP], cls);
+	col = mgy_word_at(block + head->d[MGY_BLK_LMAP], l4->dst);
+	if (head->d[MGY_BLK_SMAP]) {
+		if (l4->src >= head->d[MGY_BLK_L4S])
+			return MGY_OK_NEW;
+		scol = mgy_word_at(block + head->d[MGY_BLK_SMAP], l4->src);
+	}
+	if (row < 0 || col < 0 || scol < 0 || row >= head->d[MGY_BLK_ROWS] ||
+	    col >= head->d[MGY_BLK_COLS] || scol >= head->d[MGY_BLK_SCOLS])
+		return MGY_DROP_NO_POLICY_SET;
+	cells = block + head->d[MGY_BLK_CELLS];
+	at = ((__u64)row * head->d[MGY_BLK_COLS] + col) * head->d[MGY_BLK_SCOLS] + scol;
+	if (at >> 32)
+		return MGY_DROP_NO_POLICY_SET;
+	line = mgy_line_at(cells, at >> 4);
+	if (!line)
+		return MGY_DROP_NO_POLICY_SET;
+	*cell = line->d[at & 15];
+	return MGY_OK_NEW;
+}
+
+/*
+ * Cell of policy set `ps` for a remote address of class `cls`. One read of the descriptor, so the block is
+ * one coherent version. MGY_OK_NEW: *cell holds; else the set is unusable.
+ */
+static __always_inline enum mgy_reason mgy_policy_cell(__u32 ps, __u32 cls, const struct mgy_l4 *l4,
+						       __u32 *cell)
+{
+	__u64 *slot = bpf_map_lookup_elem(&mgy_ps_v1, &ps), desc;
+
+	*cell = 0;
+	if (!slot)
+		return MGY_DROP_NO_POLICY_SET;
+	desc = MGY_READ_ONCE(*slot);
+	switch (desc & 255) {
+	case MGY_PS_DENY:
+		return MGY_OK_NEW;
+	case MGY_PS_ALLOW:
+		*cell = MGY_CELL_ALLOW;
+		return MGY_OK_NEW;
+	case MGY_PS_DENSE:
+		return mgy_dense_cell(desc >> 24, cls, l4, cell);
+	default:
+		return MGY_DROP_NO_POLICY_SET;
+	}
+}
+
+/* Side of a flow that policy is asked about. */
+enum mgy_side { MGY_SIDE_OUT, MGY_SIDE_IN };
+
+/* Policy of local endpoint `ep` for a peer of class `cls`: MGY_OK_NEW or why not. */
+static mgy_noinline enum mgy_reason mgy_policy(__u32 ep, enum mgy_side side, __u32 cls,
+					       const struct mgy_l4 *l4, __u32 *cell)
+{
+	const struct mgy_ep *record = bpf_map_lookup_elem(&mgy_ep_v1, &ep);
+	enum mgy_reason reason;
+
+	*cell = 0;
+	if (!record)
+		return MGY_DROP_NO_POLICY_SET;
+	reason = mgy_policy_cell(side == MGY_SIDE_OUT ? record->ps_out : record->ps_in, cls, l4, cell);
+	if (reason != MGY_OK_NEW || *cell & MGY_CELL_ALLOW)
+		return reason;
+	return side == MGY_SIDE_OUT ? MGY_DROP_POLICY_OUT : MGY_DROP_POLICY_IN;
+}
+#endif

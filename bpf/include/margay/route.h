@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where an accepted packet goes. Whatever is unusual goes to the host's stack, which knows what to do. */
+#ifndef MARGAY_ROUTE_H
+#define MARGAY_ROUTE_H
+#include <margay/csum.h>
+#include <margay/event.h>
+
+#define MGY_FWD(kind, argument) ((__u32)(kind) << MGY_FWD_SHIFT | (argument))
+#define MGY_FWD_ARG(fwd) ((fwd) & ((1u << MGY_FWD_SHIFT) - 1))
+#define MGY_PACKET_HOST 0
+#define MGY_PACKET_OTHERHOST 3
+
+/* To the host's stack, marked as judged: the host's own rules drop workload packets without the mark. */
+static __always_inline int mgy_to_stack(struct __sk_buff *skb, enum mgy_reason reason)
+{
+	skb->mark |= mgy_config.mark_seen;
+	return mgy_pass(skb, reason);
+}
+
+/* Into the workload behind host-side interface `info`, or through the stack where that has no peer. */
+static __always_inline __u32 mgy_fwd_local(const struct mgy_info *info)
+{
+	if (info->flags & MGY_INFO_NO_PEER)
+		return MGY_FWD(MGY_FWD_STACK, 0);
+	return MGY_FWD(MGY_FWD_PEER, MGY_FWD_ARG(info->ifindex));
+}
+
+static __always_inline __u32 mgy_fwd_remote(const struct mgy_info *info)
+{
+	if (!(info->flags & MGY_INFO_REMOTE_WL) || !info->nh)
+		return MGY_FWD(MGY_FWD_STACK, 0);
+	return MGY_FWD(MGY_FWD_NH, MGY_FWD_ARG(info->nh));
+}
+
+/* False if the packet may not be changed. A router's part: one hop less. */
+static __always_inline int mgy_hop(struct __sk_buff *skb)
+{
+	struct mgy_ip4 *ip = MGY_AT(skb, MGY_ETH_LEN, struct mgy_ip4);
+
+	if (!ip)
+		return 0;
+	mgy_ttl_decrement(ip);
+	skb->queue_mapping = 0;
+	return 1;
+}
+
+static __always_inline int mgy_to_next_hop(struct __sk_buff *skb, __u32 i, enum mgy_reason reason)
+{
+	struct mgy_nh *nh = bpf_map_lookup_elem(&mgy_nh_v1, &i);
+	struct bpf_redir_neigh neigh = {};
+	__u32 mtu = 0, ifindex;
+
+	if (!nh)
+		return mgy_to_stack(skb, reason);
+	ifindex = nh->ifindex;
+	neigh.nh_family = 2; /* AF_INET */
+	neigh.ipv4_nh = nh->gw;
+	/* Too big, each segment of a super-packet by itself: the stack fragments or says so to the sender. */
+	if (!ifindex || bpf_check_mtu(skb, ifindex, &mtu, 0, BPF_MTU_CHK_SEGS) || !mgy_hop(skb))
+		return mgy_to_stack(skb, reason);
+	mgy_count(skb, reason);
+	/* On link: the neighbour is the destination itself. */
+	return neigh.ipv4_nh ? bpf_redirect_neigh(ifindex, &neigh, sizeof(neigh), 0)
+			     : bpf_redirect_neigh(ifindex, 0, 0, 0);
+}
+
+/* Carries out a forward action. The verdict has been given: from here on nothing is dropped. */
+static __always_inline int mgy_forward(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 fwd,
+				       enum mgy_reason reason)
+{
+	/* A link's far end may know us under another address than ee:ee:ee:ee:ee:ee; it meant us. */
+	if (mgy_unlikely(skb->pkt_type == MGY_PACKET_OTHERHOST))
+		bpf_skb_change_type(skb, MGY_PACKET_HOST);
+	/* The stack answers for an expired TTL and obeys options. */
+	if (mgy_unlikely(pkt->ttl <= 1 || pkt->options))
+		return mgy_to_stack(skb, reason);
+	switch (fwd >> MGY_FWD_SHIFT) {
+	case MGY_FWD_PEER:
+		if (!mgy_hop(skb))
+			return mgy_to_stack(skb, reason);
+		mgy_count(skb, reason);
+		return bpf_redirect_peer(MGY_FWD_ARG(fwd), 0);
+	case MGY_FWD_NH:
+		return mgy_to_next_hop(skb, MGY_FWD_ARG(fwd), reason);
+	default:
+		return mgy_to_stack(skb, reason);
+	}
+}
+#endif

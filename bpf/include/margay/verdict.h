@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decides new flows: from a parsed packet and its entry, if any, to an entry and a forward action. One
+ * function per point of entry; each is the slow path of the program of the same name.
+ */
+#ifndef MARGAY_VERDICT_H
+#define MARGAY_VERDICT_H
+#include <margay/conntrack.h>
+#include <margay/policy.h>
+#include <margay/route.h>
+
+/*
+ * Which entry, if any, the packet continues. In: ct as found, `from` the interface its direction must come
+ * in by. MGY_OK_NEW: ask policy, *ct is the entry to update, or NULL for a new one. Else: drop.
+ * An entry of another interface is stale (its address has moved): it vouches for nothing, and a TCP packet
+ * that is no SYN may not take its place. The same holds for a reply: one that leads here was let through.
+ */
+static __always_inline enum mgy_reason mgy_flow_entry(const struct mgy_pkt *pkt, __u32 from,
+						      struct mgy_ct_val **ct)
+{
+	if (!*ct)
+		return pkt->kind == MGY_KIND_NEVER ? MGY_DROP_INVALID : MGY_OK_NEW;
+	if (mgy_ct_from(pkt, *ct) != from || mgy_ct_is_reply(pkt, (*ct)->flags)) {
+		*ct = 0;
+		if (pkt->kind == MGY_KIND_NEVER || (pkt->proto == MGY_TCP && pkt->kind != MGY_KIND_SYN))
+			return MGY_DROP_CT_DIRECTION;
+		return MGY_OK_NEW;
+	}
+	/* A new connection on a finished one's tuple; either end may open it. */
+	if (pkt->kind == MGY_KIND_SYN && mgy_ct_finished((*ct)->flags))
+		*ct = 0;
+	return MGY_OK_NEW;
+}
+
+static __always_inline int mgy_encapsulated(const struct mgy_pkt *pkt)
+{
+	if (pkt->proto == MGY_IPIP)
+		return !mgy_config.allow_ipip;
+	return pkt->proto == MGY_UDP && !mgy_config.allow_vxlan &&
+	       pkt->x == (__u16)mgy_config.vxlan_port;
+}
+
+static __always_inline __u32 mgy_trace(__u32 cell)
+{
+	return cell >> MGY_CELL_TRACE_SHIFT;
+}
+
+/* Ingress policy of local workload `dst` for a peer of class `cls`. */
+static __always_inline enum mgy_reason mgy_ask_in(const struct mgy_info *dst, __u32 cls,
+						  const struct mgy_l4 *l4, struct mgy_verdict *verdict)
+{
+	if (!(dst->flags & MGY_INFO_READY))
+		return MGY_DROP_NOT_READY;
+	return mgy_policy(dst->ep, MGY_SIDE_IN, cls, l4, &verdict->in);
+}
+
+/* A workload sends; neither a reply nor of an established connection. Decides and stores. */
+static __always_inline enum mgy_reason mgy_judge_from_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+							 struct mgy_ct_val *ct,
+							 struct mgy_verdict *verdict, __u32 *fwd)
+{
+	const struct mgy_info *src = mgy_info_of(pkt->src), *dst;
+	struct mgy_ct_new new = {};
+	enum mgy_reason reason;
+	struct mgy_l4 l4;
+
+	if (!src || !(src->flags & MGY_INFO_LOCAL_WL) || src->ifindex != skb->ifindex)
+		return MGY_DROP_SPOOFED;
+	reason = mgy_flow_entry(pkt, skb->ifindex, &ct);
+	if (reason != MGY_OK_NEW)
+		return reason;
+	if (mgy_encapsulated(pkt))
+		return MGY_DROP_ENCAPSULATED;
+	new.from = skb->ifindex;
+	dst = mgy_info_of(pkt->dst);
+	if (!dst)
+		return MGY_DROP_NO_POLICY_SET;
+	mgy_l4_of(pkt, &l4);
+	reason = mgy_policy(src->ep, MGY_SIDE_OUT, dst->cls, &l4, &verdict->out);
+	if (reason != MGY_OK_NEW)
+		return reason;
+	if (dst->flags & MGY_INFO_LOCAL_WL) {
+		reason = mgy_ask_in(dst, src->cls, &l4, verdict);
+		if (reason != MGY_OK_NEW)
+			return reason;
+		new.flags = MGY_CT_IN_DONE;
+		new.back_from = dst->ifindex;
+		new.fwd = mgy_fwd_local(dst);
+		new.back_fwd = mgy_fwd_local(src);
+	} else if (dst->flags & MGY_INFO_LOCAL_HOST) {
+		if (!mgy_config.host_action)
+			return MGY_DROP_TO_HOST;
+		new.flags = MGY_CT_HOST;
+	} else {
+		/* Both ways through the stack, or neither: its own tracking must see whole connections. */
+		new.fwd = mgy_fwd_remote(dst);
+		new.back_fwd = new.fwd ? mgy_fwd_local(src) : 0;
+	}
+	new.tr_o = mgy_trace(verdict->out);
+	new.tr_i = mgy_trace(verdict->in);
+	*fwd = new.fwd;
+	return mgy_ct_store(pkt, ct, &new);
+}
+
+/* The stack forwards to a workload, for another than a process of this host. */
+static __always_inline enum mgy_reason mgy_judge_to_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+						       struct mgy_ct_val *ct,
+						       struct mgy_verdict *verdict)
+{
+	const struct mgy_info *src = mgy_info_of(pkt->src), *dst = mgy_info_of(pkt->dst);
+	struct mgy_ct_new new = {};
+	enum mgy_reason reason;
+	struct mgy_l4 l4;
+
+	if (!src)
+		return MGY_DROP_NO_POLICY_SET;
+	if (!dst || !(dst->flags & MGY_INFO_LOCAL_WL) || dst->ifindex != skb->ifindex)
+		return MGY_DROP_NOT_READY;
+	new.back_from = skb->ifindex;
+	new.flags = MGY_CT_IN_DONE;
+	new.from = src->flags & MGY_INFO_LOCAL_WL ? src->ifindex : 0;
+	reason = mgy_flow_entry(pkt, new.from, &ct);
+	if (reason != MGY_OK_NEW)
+		return reason;
+	mgy_l4_of(pkt, &l4);
+	reason = mgy_ask_in(dst, src->cls, &l4, verdict);
+	if (reason != MGY_OK_NEW)
+		return reason;
+	new.tr_i = mgy_trace(verdict->in);
+	/* An entry that egress policy has allowed keeps its way and its trace; only this side is new. */
+	if (ct) {
+		if (pkt->ba)
+			ct->if_ab = new.back_from;
+		else
+			ct->if_ba = new.back_from;
+		ct->tr_i = new.tr_i;
+		__sync_fetch_and_or(&ct->flags, MGY_CT_IN_DONE);
+		mgy_ct_touch(pkt, ct);
+		return MGY_OK_NEW;
+	}
+	return mgy_ct_store(pkt, 0, &new);
+}
+
+/*
+ * A host interface receives what no established entry covers. MGY_OK_PASS: not a workload's, not ours.
+ * `parsed` is what the parser said: a broken packet or fragment is dropped only if meant for a workload.
+ */
+static __always_inline enum mgy_reason mgy_judge_from_net(const struct mgy_pkt *pkt,
+							  enum mgy_reason parsed, struct mgy_ct_val *ct,
+							  struct mgy_verdict *verdict, __u32 *fwd)
+{
+	const struct mgy_info *src = mgy_info_of(pkt->src), *dst = mgy_info_of(pkt->dst);
+	struct mgy_ct_new new = {};
+	enum mgy_reason reason;
+	struct mgy_l4 l4;
+
+	if (!src || !dst)
+		return MGY_OK_PASS;
+	if (src->flags & MGY_INFO_LOCAL_WL)
+		return MGY_DROP_SPOOFED;
+	if (!(dst->flags & MGY_INFO_LOCAL_WL) || src->flags & MGY_INFO_LOCAL_HOST)
+		return MGY_OK_PASS;
+	if (parsed != MGY_OK_PASS)
+		return parsed;
+	reason = mgy_flow_entry(pkt, 0, &ct);
+	if (reason != MGY_OK_NEW)
+		return reason;
+	mgy_l4_of(pkt, &l4);
+	reason = mgy_ask_in(dst, src->cls, &l4, verdict);
+	if (reason != MGY_OK_NEW)
+		return reason;
+	new.flags = MGY_CT_IN_DONE;
+	new.back_from = dst->ifindex;
+	new.fwd = mgy_fwd_local(dst);
+	new.back_fwd = mgy_fwd_remote(src);
+	new.tr_i = mgy_trace(verdict->in);
+	*fwd = new.fwd;
+	return mgy_ct_store(pkt, ct, &new);
+}
+#endif

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/* Both directions of a workload's host-side interface. */
+#include <margay/arp.h>
+#include <margay/verdict.h>
+
+/*
+ * ICMP error from a workload. It must carry the workload's own source address and quote a packet that was
+ * sent towards this interface. The stack forwards it: errors are rare.
+ */
+static mgy_noinline int mgy_error_from_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt)
+{
+	const struct mgy_info *src = mgy_info_of(pkt->src);
+	struct mgy_verdict none = {};
+	enum mgy_reason reason = MGY_DROP_SPOOFED;
+	struct mgy_ct_val *ct;
+	int inner_ba;
+
+	if (src && src->flags & MGY_INFO_LOCAL_WL && src->ifindex == skb->ifindex) {
+		ct = mgy_ct_related(skb, pkt, &inner_ba);
+		if (ct && (inner_ba ? ct->if_ab : ct->if_ba) == skb->ifindex)
+			return mgy_forward(skb, pkt, MGY_FWD(MGY_FWD_STACK, 0), MGY_OK_RELATED);
+		reason = MGY_DROP_INVALID;
+	}
+	mgy_report(skb, pkt, reason, &none);
+	return mgy_drop(skb, reason);
+}
+
+static mgy_noinline int mgy_new_from_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+					struct mgy_ct_val *ct)
+{
+	struct mgy_verdict verdict = {};
+	__u32 fwd = 0;
+	enum mgy_reason reason = mgy_judge_from_wl(skb, pkt, ct, &verdict, &fwd);
+
+	mgy_report(skb, pkt, reason, &verdict);
+	if (reason != MGY_OK_NEW)
+		return mgy_drop(skb, reason);
+	return mgy_forward(skb, pkt, fwd, reason);
+}
+
+SEC("tcx/ingress")
+int mgy_from_wl(struct __sk_buff *skb)
+{
+	struct mgy_pkt pkt = {};
+	struct mgy_ct_val *ct;
+	enum mgy_reason reason;
+	__u16 type = mgy_eth_type(skb);
+
+	if (mgy_unlikely(type != MGY_ETH_IP4)) {
+		if (type == MGY_ETH_ARP)
+			return mgy_arp_from_wl(skb);
+		return mgy_drop(skb, type == MGY_ETH_IP6 ? MGY_DROP_IPV6_OFF : MGY_DROP_ETHERTYPE);
+	}
+	reason = mgy_parse_ip4(skb, &pkt);
+	if (mgy_unlikely(reason != MGY_OK_PASS))
+		return mgy_drop(skb, reason);
+	if (mgy_unlikely(!pkt.ttl))
+		return mgy_drop(skb, MGY_DROP_TTL);
+	if (mgy_unlikely(pkt.kind == MGY_KIND_ERROR))
+		return mgy_error_from_wl(skb, &pkt);
+	ct = bpf_map_lookup_elem(&mgy_ct4_v1, &pkt.key);
+	/* The interface is the source check: the entry was made by who owns the address behind it. */
+	if (mgy_likely(ct && mgy_ct_from(&pkt, ct) == skb->ifindex && mgy_ct_established(&pkt, ct->flags))) {
+		mgy_ct_touch(&pkt, ct);
+		return mgy_forward(skb, &pkt, mgy_ct_forward(&pkt, ct), MGY_OK_ESTABLISHED);
+	}
+	return mgy_new_from_wl(skb, &pkt, ct);
+}
+
+/* From a process of this host: allowed whatever policy says, and remembered, so that replies are too. */
+static mgy_noinline int mgy_host_to_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+				       struct mgy_ct_val *ct)
+{
+	struct mgy_ct_new new = {};
+	struct mgy_verdict none = {};
+
+	new.back_from = skb->ifindex;
+	new.flags = MGY_CT_HOST | MGY_CT_IN_DONE;
+	if (ct && (mgy_ct_from(pkt, ct) || (pkt->ba ? ct->if_ab : ct->if_ba) != skb->ifindex))
+		ct = 0; /* stale: of another interface */
+	else if (ct && mgy_ct_established(pkt, ct->flags)) {
+		mgy_ct_touch(pkt, ct);
+		return mgy_pass(skb, MGY_OK_ESTABLISHED);
+	} else if (pkt->kind == MGY_KIND_SYN && ct && mgy_ct_finished(ct->flags)) {
+		ct = 0;
+	}
+	/* A reset for a connection nobody knows: harmless to deliver, nothing to remember. */
+	if (!ct && (pkt->kind == MGY_KIND_NEVER || pkt->kind == MGY_KIND_ERROR))
+		return mgy_pass(skb, MGY_OK_HOST);
+	if (mgy_ct_store(pkt, ct, &new) != MGY_OK_NEW) {
+		mgy_report(skb, pkt, MGY_DROP_CT_FULL, &none);
+		return mgy_drop(skb, MGY_DROP_CT_FULL);
+	}
+	return mgy_pass(skb, MGY_OK_HOST);
+}
+
+static mgy_noinline int mgy_error_to_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt)
+{
+	struct mgy_verdict none = {};
+	int inner_ba;
+	struct mgy_ct_val *ct = mgy_ct_related(skb, pkt, &inner_ba);
+
+	/* Quotes what this workload sent. */
+	if (ct && (inner_ba ? ct->if_ba : ct->if_ab) == skb->ifindex)
+		return mgy_pass(skb, MGY_OK_RELATED);
+	if (!skb->ingress_ifindex)
+		return mgy_pass(skb, MGY_OK_HOST);
+	mgy_report(skb, pkt, MGY_DROP_INVALID, &none);
+	return mgy_drop(skb, MGY_DROP_INVALID);
+}
+
+static mgy_noinline int mgy_new_to_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+				      struct mgy_ct_val *ct)
+{
+	struct mgy_verdict verdict = {};
+	enum mgy_reason reason = mgy_judge_to_wl(skb, pkt, ct, &verdict);
+
+	mgy_report(skb, pkt, reason, &verdict);
+	return reason == MGY_OK_NEW ? mgy_pass(skb, reason) : mgy_drop(skb, reason);
+}
+
+/*
+ * May the entry let this packet reach the workload on skb->ifindex? Besides being established, the packet's
+ * direction must lead here, and in the opening direction this workload's own policy must have been asked:
+ * an entry made by egress policy alone (destination unknown then, or rewritten since) opens nothing.
+ * The mark only spares asking twice what mgy_from_wl or mgy_from_net asked a moment ago.
+ */
+static __always_inline int mgy_admits(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+				      const struct mgy_ct_val *ct)
+{
+	__u32 flags = ct->flags, from = mgy_ct_from(pkt, ct);
+
+	if ((pkt->ba ? ct->if_ab : ct->if_ba) != skb->ifindex)
+		return 0;
+	if (from && from != skb->ingress_ifindex)
+		return 0;
+	if (mgy_ct_is_reply(pkt, flags))
+		return mgy_ct_established(pkt, flags);
+	if (!(flags & MGY_CT_IN_DONE))
+		return 0;
+	return mgy_ct_established(pkt, flags) ||
+	       (mgy_config.mark_seen && (skb->mark & mgy_config.mark_seen));
+}
+
+/* Packets from this host's own processes may be fragments; others are judged whole or not at all. */
+static mgy_noinline int mgy_odd_to_wl(struct __sk_buff *skb, enum mgy_reason reason)
+{
+	if (reason == MGY_DROP_FRAGMENT && !skb->ingress_ifindex)
+		return mgy_pass(skb, MGY_OK_HOST);
+	return mgy_drop(skb, reason);
+}
+
+SEC("tcx/egress")
+int mgy_to_wl(struct __sk_buff *skb)
+{
+	struct mgy_pkt pkt = {};
+	struct mgy_ct_val *ct;
+	enum mgy_reason reason;
+	__u16 type = mgy_eth_type(skb);
+
+	if (mgy_unlikely(type != MGY_ETH_IP4)) {
+		if (type == MGY_ETH_ARP)
+			return mgy_pass(skb, MGY_OK_PASS);
+		return mgy_drop(skb, type == MGY_ETH_IP6 ? MGY_DROP_IPV6_OFF : MGY_DROP_ETHERTYPE);
+	}
+	reason = mgy_parse_ip4(skb, &pkt);
+	if (mgy_unlikely(reason != MGY_OK_PASS))
+		return mgy_odd_to_wl(skb, reason);
+	if (mgy_unlikely(pkt.kind == MGY_KIND_ERROR))
+		return mgy_error_to_wl(skb, &pkt);
+	ct = bpf_map_lookup_elem(&mgy_ct4_v1, &pkt.key);
+	if (!skb->ingress_ifindex)
+		return mgy_host_to_wl(skb, &pkt, ct);
+	if (mgy_likely(ct && mgy_admits(skb, &pkt, ct))) {
+		mgy_ct_touch(&pkt, ct);
+		return mgy_pass(skb, MGY_OK_ESTABLISHED);
+	}
+	return mgy_new_to_wl(skb, &pkt, ct);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
