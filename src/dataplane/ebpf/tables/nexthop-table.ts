@@ -1,0 +1,48 @@
+import type { IndexPool } from './index-pool.js';
+import { networkWord, parseAddress4 } from './ipv4.js';
+import { NEXTHOP_WORDS } from './policy-maps.js';
+
+/** Where packets for remote workloads leave this host. */
+export interface NextHop {
+  readonly ifindex: number;
+  /** null: on link. */
+  readonly gateway: string | null;
+}
+
+/** Interned, reference-counted records of mgy_nh. Record 0 means: leave it to the host's routing. */
+export class NextHopTable {
+  readonly #view: Uint32Array;
+  readonly #pool: IndexPool;
+  readonly #records = new Map<string, { readonly index: number; references: number }>();
+
+  /** The pool must have index 0 reserved. */
+  constructor(view: Uint32Array, pool: IndexPool) {
+    this.#view = view;
+    this.#pool = pool;
+  }
+
+  acquire(hop: NextHop | null): number {
+    if (hop === null) return 0;
+    const key = keyOf(hop);
+    const known = this.#records.get(key);
+    if (known !== undefined) {
+      known.references++;
+      return known.index;
+    }
+    const index = this.#pool.allocate();
+    const gateway = hop.gateway === null ? 0 : (parseAddress4(hop.gateway) ?? 0);
+    this.#view.set([hop.ifindex, networkWord(gateway)], index * NEXTHOP_WORDS);
+    this.#records.set(key, { index, references: 1 });
+    return index;
+  }
+
+  release(hop: NextHop | null): void {
+    if (hop === null) return;
+    const record = this.#records.get(keyOf(hop));
+    if (record === undefined || --record.references > 0) return;
+    this.#records.delete(keyOf(hop));
+    this.#pool.free(record.index);
+  }
+}
+
+const keyOf = (hop: NextHop): string => `${hop.ifindex}|${hop.gateway ?? ''}`;
