@@ -69,23 +69,28 @@ export function decodeValue(
   revision: string,
 ): StoredResource | null {
   const value = parseResource(path, body);
-  const key = userKey(path, value);
+  const key = userKey(path, value as unknown as Resource);
   if (key === null) return null;
-  const { selfLink: _, ...metadata } = value.metadata;
-  const shown: Metadata = {
-    ...withoutHidden(key.kind, metadata),
-    name: key.name,
-    ...(key.namespace === undefined ? {} : { namespace: key.namespace }),
-    resourceVersion: revision,
-  };
-  return {
-    key,
-    value: { ...value, apiVersion: API_VERSION, kind: key.kind, metadata: shown },
-    revision,
-  };
+  const { metadata } = value;
+  // Freshly parsed and ours alone: changed in place, because a snapshot does this 100 000 times.
+  if (metadata['selfLink'] !== undefined) delete metadata['selfLink'];
+  metadata['name'] = key.name;
+  if (key.namespace !== undefined) metadata['namespace'] = key.namespace;
+  metadata['resourceVersion'] = revision;
+  if (hasPolicyName(key.kind)) hideBookkeeping(metadata);
+  value.apiVersion = API_VERSION;
+  value.kind = key.kind;
+  return { key, value: value as unknown as Resource, revision };
 }
 
-function parseResource(path: string, body: Uint8Array): Resource {
+/** A resource's shape, still to be changed. */
+interface ParsedResource {
+  apiVersion: Resource['apiVersion'];
+  kind: string;
+  metadata: Record<string, unknown>;
+}
+
+function parseResource(path: string, body: Uint8Array): ParsedResource {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString());
@@ -94,7 +99,7 @@ function parseResource(path: string, body: Uint8Array): Resource {
   }
   if (isObject(value)) {
     const { metadata } = value;
-    if (isObject(metadata)) return value as unknown as Resource;
+    if (isObject(metadata)) return value as unknown as ParsedResource;
   }
   throw new DatastoreError('ERR_DATASTORE_CORRUPT', `${path}: not an object with metadata`);
 }
@@ -102,11 +107,7 @@ function parseResource(path: string, body: Uint8Array): Resource {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function withoutHidden(kind: string, metadata: Metadata): Metadata {
+function hideBookkeeping(metadata: Record<string, unknown>): void {
   const { annotations } = metadata;
-  if (!hasPolicyName(kind) || !isObject(annotations) || !(HIDDEN_ANNOTATION in annotations)) {
-    return metadata;
-  }
-  const { [HIDDEN_ANNOTATION]: _, ...shown } = annotations;
-  return { ...metadata, annotations: shown };
+  if (isObject(annotations)) delete annotations[HIDDEN_ANNOTATION];
 }

@@ -1,9 +1,9 @@
 /** What every driver must do (spec/datastore.md 9.6). Run on each, and on the fake. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Datastore, HostStatus, WatchEvent } from '../../src/datastore/datastore.js';
+import type { Datastore, WatchEvent } from '../../src/datastore/datastore.js';
 import type { DatastoreErrorCode } from '../../src/datastore/datastore-error.js';
 import { keyToPath } from '../../src/model/keys.js';
-import { netset, netsetKey, policy, policyKey } from '../support/resources.js';
+import { netset, netsetKey, policy, policyKey, statusOf } from '../support/resources.js';
 
 export interface DatastoreUnderTest extends Datastore {
   compact(revision: string): Promise<void>;
@@ -373,23 +373,6 @@ function watches({ store }: SuiteContext): void {
     );
     expect(revisions).toEqual(writes.map((_, i) => BigInt(revision) + BigInt(i) + 1n));
   });
-}
-
-export function statusOf(host: string, more: Partial<HostStatus> = {}): HostStatus {
-  return {
-    host,
-    revisionSeen: '1',
-    revisionProgrammed: '1',
-    dataplane: 'fake',
-    version: '0',
-    pid: 1,
-    startedAt: '2026-01-02T03:04:05Z',
-    updatedAt: '2026-01-02T03:04:05Z',
-    endpoints: 0,
-    policies: 0,
-    errors: [],
-    ...more,
-  };
 }
 
 function hostStatus({ store, advance }: SuiteContext): void {

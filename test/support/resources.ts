@@ -1,4 +1,5 @@
 /** Small, valid objects for tests that only need some object. */
+import type { HostStatus } from '../../src/datastore/datastore.js';
 import type { Resource, ResourceKey } from '../../src/model/update.js';
 
 export function netsetKey(name: string): ResourceKey {
@@ -24,5 +25,23 @@ export function policy(namespace: string, name: string, spec: object = {}): Reso
     kind: 'NetworkPolicy',
     metadata: { name, namespace },
     spec,
+  };
+}
+
+/** A host that has programmed revision 1 and has nothing to complain about. */
+export function statusOf(host: string, more: Partial<HostStatus> = {}): HostStatus {
+  return {
+    host,
+    revisionSeen: '1',
+    revisionProgrammed: '1',
+    dataplane: 'fake',
+    version: '0',
+    pid: 1,
+    startedAt: '2026-01-02T03:04:05Z',
+    updatedAt: '2026-01-02T03:04:05Z',
+    endpoints: 0,
+    policies: 0,
+    errors: [],
+    ...more,
   };
 }
