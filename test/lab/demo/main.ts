@@ -5,7 +5,7 @@ import { Lab, workloadManifest } from '../lab.js';
 import { LabRun } from '../lab-run.js';
 import { allFlows, differences, drawMatrix, probeAll } from '../matrix.js';
 import { PLAN, SERVICES, STEPS, type Step } from './story.js';
-import { compareThroughput } from './throughput.js';
+import { compareEndToEnd, PLAIN_ROUTING, withMargay } from '../../../bench/end-to-end.js';
 
 const say = (text = ''): void => {
   process.stdout.write(`${text}\n`);
@@ -47,6 +47,23 @@ async function showRestart(lab: Lab): Promise<number> {
   return wrong.length + again.length;
 }
 
+async function showThroughput(): Promise<void> {
+  const comparisons = await compareEndToEnd({
+    configurations: [PLAIN_ROUTING, withMargay(10)],
+    tests: ['rr', 'stream'],
+    rounds: 12,
+    seconds: 0.15,
+  });
+  for (const { test, configuration, rate, ratio, wins, rounds } of comparisons) {
+    const unit = test === 'stream' ? 'Gbit/s' : 'round trips/s';
+    const against =
+      configuration === 'plain'
+        ? ''
+        : `, ${ratio.median.toFixed(2)} x plain, faster in ${wins} of ${rounds} rounds`;
+    say(`${test.padEnd(7)} ${configuration.padEnd(10)} ${rate.toFixed(1)} ${unit}${against}`);
+  }
+}
+
 function sayHints(lab: Lab): void {
   const host = lab.host('h1');
   say(`
@@ -79,7 +96,7 @@ async function demo(keep: boolean): Promise<number> {
   for (const step of STEPS) wrong += await show(lab, step);
   wrong += await showRestart(lab);
   say('\n== throughput: the same path with Margay and with plain routing, in turns ==');
-  for (const line of await compareThroughput()) say(line);
+  await showThroughput();
   say(`\n$ margay status\n${(await lab.mustMargay(['status'])).trimEnd()}`);
   say(
     `\n${wrong === 0 ? 'Everything as expected' : `${wrong} flows NOT as expected`}, in ${((Date.now() - started) / 1000).toFixed(0)} s.`,
