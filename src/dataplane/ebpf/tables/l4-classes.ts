@@ -1,5 +1,5 @@
 import type { IndexPool } from './index-pool.js';
-import { L4_END, L4_SLOT_STARTS, type L4Position } from './l4-space.js';
+import { L4_END, L4_SLOT_STARTS, type L4Position, lastAtMost } from './l4-space.js';
 import type { Stores } from './stores.js';
 
 /** A class was cut in two: the new one must behave like the old one before a page shows it. */
@@ -140,16 +140,4 @@ export class L4Classes {
   #intervalAt(position: L4Position): number {
     return lastAtMost(this.#starts, position);
   }
-}
-
-/** The index of the last element of an ascending list that is not above the value; -1 if all are. */
-export function lastAtMost(list: readonly number[], value: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((list[middle] ?? 0) <= value) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
 }

@@ -111,3 +111,15 @@ function normalise(ranges: readonly L4Range[]): L4Ranges {
   }
   return result;
 }
+
+/** The index of the last element of an ascending list that is not above the value; -1 if all are. */
+export function lastAtMost(list: readonly number[], value: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((list[middle] ?? 0) <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}

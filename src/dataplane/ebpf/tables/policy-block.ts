@@ -1,0 +1,225 @@
+import type { Arena } from './arena.js';
+import type { AddressClass, ClassTable } from './class-table.js';
+import type { L4Classes, L4Split } from './l4-classes.js';
+import type { PolicyProgram } from './policy-compiler.js';
+import { LINE_WORDS } from './policy-maps.js';
+import {
+  BlockTooLargeError,
+  buildMatrix,
+  mergeRow,
+  type PolicyMatrix,
+  Rows,
+} from './policy-matrix.js';
+import type { Stores } from './stores.js';
+
+/** Words of the header (abi.h, enum mgy_block). */
+export const HEADER = {
+  classes: 0,
+  l4s: 1,
+  cmap: 2,
+  lmap: 3,
+  smap: 4,
+  cells: 5,
+  columns: 6,
+  sourceColumns: 7,
+  rows: 8,
+} as const;
+
+const HALVES_PER_LINE = 32;
+const ROWS_SPARE_MAX = 16;
+
+export interface BlockContext {
+  readonly arena: Arena;
+  readonly stores: Stores;
+  readonly classes: ClassTable;
+  readonly l4: L4Classes;
+  readonly linesMax: number;
+}
+
+interface Layout {
+  readonly classCapacity: number;
+  readonly l4Capacity: number;
+  readonly rowCapacity: number;
+  readonly columns: number;
+  readonly sourceColumns: number;
+  readonly cmap: number;
+  readonly lmap: number;
+  /** 0: none. */
+  readonly smap: number;
+  readonly cells: number;
+  readonly lines: number;
+}
+
+/**
+ * One policy set as bytes in the arena. What is written never changes, except that classes it had no entry
+ * for get one (and a row, while there are spare ones) before any address or page shows them.
+ */
+export class PolicyBlock {
+  readonly line: number;
+  readonly program: PolicyProgram;
+  readonly #context: BlockContext;
+  readonly #layout: Layout;
+  readonly #matrix: PolicyMatrix;
+  readonly #rows = new Rows();
+  readonly #rowOfKey: Map<string, number>;
+
+  /**
+   * Written as a whole, not yet referred to. `as` names classes that are to behave like others.
+   * Throws BlockTooLargeError, and TableFullError of the arena.
+   */
+  constructor(
+    program: PolicyProgram,
+    context: BlockContext,
+    as: ReadonlyMap<number, number> = new Map(),
+  ) {
+    this.program = program;
+    this.#context = context;
+    const cellsMax = context.linesMax * LINE_WORDS;
+    this.#matrix = buildMatrix(program, context.classes.all(), cellsMax);
+    this.#rowOfKey = new Map(this.#matrix.rowOfKey);
+    for (const row of this.#matrix.rows) this.#rows.intern(row);
+    this.#layout = layoutOf(this.#matrix, context);
+    if (this.#layout.lines > context.linesMax) {
+      throw new BlockTooLargeError(
+        `${this.#layout.lines} lines of 64 bytes, at most ${context.linesMax} are allowed`,
+      );
+    }
+    this.line = context.arena.allocate(this.#layout.lines);
+    this.#write(as);
+  }
+
+  get lines(): number {
+    return this.#layout.lines;
+  }
+
+  free(): void {
+    this.#context.arena.free(this.line, this.#layout.lines);
+  }
+
+  /** The row a packet of this class finds; undefined: none yet. */
+  rowOf(classId: number): number | undefined {
+    const { words, halves } = this.#context.arena;
+    if (classId >= (words[this.#header(HEADER.classes)] ?? 0)) return undefined;
+    return halves[this.#half(this.#layout.cmap) + classId];
+  }
+
+  /** The row of the verdicts that a signature gets; undefined: the block has none like it. */
+  rowLike(atoms: readonly number[]): number | undefined {
+    const key = this.program.rowKey(atoms);
+    const known = this.#rowOfKey.get(key);
+    if (known !== undefined) return known;
+    const merged = mergeRow(this.program.row(atoms), this.#matrix);
+    const row = merged === null ? undefined : this.#rows.find(merged);
+    if (row !== undefined) this.#rowOfKey.set(key, row);
+    return row;
+  }
+
+  /** false: there is no room, a larger block is needed. */
+  addClass({ id, atoms }: AddressClass): boolean {
+    const row = this.rowLike(atoms) ?? this.#appendRow(atoms);
+    return row !== undefined && this.setRow(id, row);
+  }
+
+  /** Gives a class that no packet carries yet a row. false: there is no room. */
+  setRow(classId: number, row: number): boolean {
+    if (classId >= this.#layout.classCapacity) return false;
+    const { words, halves } = this.#context.arena;
+    const { stores } = this.#context;
+    stores.word(halves, this.#half(this.#layout.cmap) + classId, row);
+    const classes = this.#header(HEADER.classes);
+    if (classId >= (words[classes] ?? 0)) stores.word(words, classes, classId + 1);
+    return true;
+  }
+
+  /** Makes a new L4 class behave like the one it is cut from. false: there is no room. */
+  splitL4({ made, from }: L4Split): boolean {
+    if (made >= this.#layout.l4Capacity) return false;
+    const { words, halves } = this.#context.arena;
+    const { stores } = this.#context;
+    for (const map of [this.#layout.lmap, this.#layout.smap]) {
+      if (map !== 0)
+        stores.word(halves, this.#half(map) + made, halves[this.#half(map) + from] ?? 0);
+    }
+    const l4s = this.#header(HEADER.l4s);
+    if (made >= (words[l4s] ?? 0)) stores.word(words, l4s, made + 1);
+    return true;
+  }
+
+  /** Nothing refers to the row yet: only the count is a store that packets may see. */
+  #appendRow(atoms: readonly number[]): number | undefined {
+    const merged = mergeRow(this.program.row(atoms), this.#matrix);
+    if (merged === null || this.#rows.list.length >= this.#layout.rowCapacity) return undefined;
+    const row = this.#rows.intern(merged);
+    this.#rowOfKey.set(this.program.rowKey(atoms), row);
+    this.#writeRow(row, merged);
+    this.#context.stores.word(this.#context.arena.words, this.#header(HEADER.rows), row + 1);
+    return row;
+  }
+
+  #write(as: ReadonlyMap<number, number>): void {
+    const { words, halves } = this.#context.arena;
+    const layout = this.#layout;
+    let classes = 1;
+    for (const [id, row] of this.#matrix.rowOfClass) {
+      const like = this.#matrix.rowOfClass.get(as.get(id) ?? id) ?? row;
+      halves[this.#half(layout.cmap) + id] = like;
+      classes = Math.max(classes, id + 1);
+    }
+    let l4s = 1;
+    const { destinations, sources } = this.#matrix;
+    for (const [id, position] of this.#context.l4.all()) {
+      const destination = destinations.mergedOf[this.program.destinations.columnAt(position)] ?? 0;
+      halves[this.#half(layout.lmap) + id] = destination;
+      if (layout.smap !== 0) {
+        const source = sources.mergedOf[this.program.sources.columnAt(position)] ?? 0;
+        halves[this.#half(layout.smap) + id] = source;
+      }
+      l4s = Math.max(l4s, id + 1);
+    }
+    for (const [i, row] of this.#matrix.rows.entries()) this.#writeRow(i, row);
+    const { cmap, lmap, smap, cells, columns, sourceColumns } = layout;
+    const rows = this.#matrix.rows.length;
+    words.set(
+      [classes, l4s, cmap, lmap, smap, cells, columns, sourceColumns, rows],
+      this.#header(0),
+    );
+  }
+
+  #writeRow(row: number, cells: Uint32Array): void {
+    const first = (this.line + this.#layout.cells) * LINE_WORDS;
+    this.#context.arena.words.set(cells, first + row * cells.length);
+  }
+
+  #header(word: number): number {
+    return this.line * LINE_WORDS + word;
+  }
+
+  #half(lines: number): number {
+    return (this.line + lines) * HALVES_PER_LINE;
+  }
+}
+
+function layoutOf(matrix: PolicyMatrix, context: BlockContext): Layout {
+  const columns = matrix.destinations.first.length;
+  const sourceColumns = matrix.sources.first.length;
+  const classCapacity = withHeadRoom(context.classes.span);
+  const l4Capacity = withHeadRoom(context.l4.span);
+  const rows = matrix.rows.length;
+  const rowCapacity = Math.min(65_536, rows + Math.min(ROWS_SPARE_MAX, 1 + (rows >>> 2)));
+  const cmap = 1;
+  const lmap = cmap + classCapacity / HALVES_PER_LINE;
+  const mapLines = l4Capacity / HALVES_PER_LINE;
+  const smap = sourceColumns > 1 ? lmap + mapLines : 0;
+  const cells = lmap + mapLines * (smap === 0 ? 1 : 2);
+  const lines = cells + Math.ceil((rowCapacity * columns * sourceColumns) / LINE_WORDS);
+  return {
+    ...{ classCapacity, l4Capacity, rowCapacity, columns, sourceColumns },
+    ...{ cmap, lmap, smap, cells, lines },
+  };
+}
+
+/** A quarter more, in whole lines. */
+function withHeadRoom(count: number): number {
+  const wanted = Math.min(65_536, Math.max(count + 16, Math.ceil(count * 1.25)));
+  return Math.ceil(wanted / HALVES_PER_LINE) * HALVES_PER_LINE;
+}

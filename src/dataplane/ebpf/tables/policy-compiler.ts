@@ -1,0 +1,291 @@
+import type { RuleAction } from '../../../model/desired.js';
+import type { AtomId } from './atom-sets.js';
+import { L4_END, type L4Position, type L4Ranges, lastAtMost } from './l4-space.js';
+import { CELL_ALLOW, CELL_LOG, CELL_TRACE_SHIFT } from './policy-maps.js';
+import type { Decision, TraceTable } from './traces.js';
+
+/** A product of a rule, its atoms by id. Order is the order of evaluation. */
+export interface Term {
+  readonly action: RuleAction;
+  /** The same object for every term of one rule. */
+  readonly decision: Decision;
+  readonly positive: readonly AtomId[];
+  readonly negative: readonly AtomId[];
+  readonly destination: L4Ranges;
+  readonly source: L4Ranges | null;
+}
+
+/** A tier or a profile: Pass leaves it. */
+export interface Segment {
+  /** Index of the term after its last. */
+  readonly end: number;
+  /** What denies if no term decided; null: go on with the next segment. */
+  readonly denial: Decision | null;
+}
+
+/** The last segment must have a denial. */
+export interface TermList {
+  readonly terms: readonly Term[];
+  readonly segments: readonly Segment[];
+}
+
+/**
+ * A term list made ready to be asked, for any set of atoms, what happens at each port: bit i of a bitmap
+ * stands for term i, and a verdict is the first decisive bit of row AND column.
+ * Cost of row(): (terms that name one of the atoms) + columns x (non-zero words of the row).
+ */
+export class PolicyProgram {
+  /** Every atom that makes a difference. */
+  readonly atoms: ReadonlySet<AtomId>;
+  readonly destinations: L4Axis;
+  readonly sources: L4Axis;
+  readonly #terms: readonly Term[];
+  readonly #segments: readonly Segment[];
+  readonly #traces: TraceTable;
+  readonly #base: Uint32Array;
+  /** Terms to set: by one of their positive atoms. */
+  readonly #setBy = new Map<AtomId, number[]>();
+  /** Terms to clear, of those that need no atom. */
+  readonly #clearedBy = new Map<AtomId, number[]>();
+  /** Cells of terms and segments reached without Log or Pass on the way; 0: not made yet. */
+  readonly #termCells: Uint32Array;
+  readonly #segmentCells: Uint32Array;
+  readonly #held = new Set<number>();
+
+  constructor({ terms, segments }: TermList, traces: TraceTable) {
+    this.#terms = terms;
+    this.#segments = segments;
+    this.#traces = traces;
+    this.atoms = new Set(terms.flatMap((term) => [...term.positive, ...term.negative]));
+    this.destinations = new L4Axis(terms.map((term) => term.destination));
+    this.sources = new L4Axis(terms.map((term) => term.source));
+    this.#base = new Uint32Array(Math.ceil(terms.length / 32));
+    this.#termCells = new Uint32Array(terms.length);
+    this.#segmentCells = new Uint32Array(segments.length);
+    for (const [i, { positive, negative }] of terms.entries()) {
+      const first = positive[0];
+      if (first !== undefined) append(this.#setBy, first, i);
+      else {
+        setBit(this.#base, i);
+        for (const atom of negative) append(this.#clearedBy, atom, i);
+      }
+    }
+  }
+
+  /** Cells per row. */
+  get width(): number {
+    return this.destinations.columns.length * this.sources.columns.length;
+  }
+
+  /** Where the program needs L4 classes to end. */
+  *boundaries(): Iterable<L4Position> {
+    yield* this.destinations.boundaries;
+    yield* this.sources.boundaries;
+  }
+
+  /** Equal for classes that this program cannot tell apart. */
+  rowKey(atoms: readonly AtomId[]): string {
+    return atoms.filter((atom) => this.atoms.has(atom)).join(',');
+  }
+
+  /** Destination column by source column: cell values (abi.h, MGY_CELL_*). */
+  row(atoms: readonly AtomId[]): Uint32Array {
+    const bits = this.#rowBits(atoms);
+    const words: number[] = [];
+    for (const [i, word] of bits.entries()) if (word !== 0) words.push(i);
+    const cells = new Uint32Array(this.width);
+    let at = 0;
+    for (const destination of this.destinations.columns) {
+      for (const source of this.sources.columns) {
+        cells[at++] = this.#cell(words, [bits, destination, source]);
+      }
+    }
+    return cells;
+  }
+
+  /** Gives back the trace ids. The program must not be asked again. */
+  dispose(): void {
+    for (const id of this.#held) this.#traces.release(id);
+    this.#held.clear();
+  }
+
+  #rowBits(atoms: readonly AtomId[]): Uint32Array {
+    const bits = this.#base.slice();
+    const has = new Set(atoms);
+    for (const atom of atoms) {
+      for (const term of this.#clearedBy.get(atom) ?? []) clearBit(bits, term);
+      for (const i of this.#setBy.get(atom) ?? []) {
+        const term = this.#terms[i];
+        if (
+          term?.positive.every((other) => has.has(other)) &&
+          !term.negative.some((other) => has.has(other))
+        ) {
+          setBit(bits, i);
+        }
+      }
+    }
+    return bits;
+  }
+
+  #cell(words: readonly number[], [row, destination, source]: readonly Uint32Array[]): number {
+    if (!row || !destination || !source) return 0;
+    const walk: Walk = { segment: 0, trail: [], logged: false };
+    for (const word of words) {
+      let bits = (row[word] ?? 0) & (destination[word] ?? 0) & (source[word] ?? 0);
+      while (bits !== 0) {
+        const lowest = bits & -bits;
+        bits ^= lowest;
+        const cell = this.#step(walk, word * 32 + 31 - Math.clz32(lowest));
+        if (cell !== 0) return cell;
+      }
+    }
+    return this.#denialBefore(walk, Number.POSITIVE_INFINITY);
+  }
+
+  /** A matching term, in order. Returns a cell when something decided, else 0. */
+  #step(walk: Walk, index: number): number {
+    const denial = this.#denialBefore(walk, index);
+    if (denial !== 0) return denial;
+    // After a Pass the walk is in a later segment than the terms it skips.
+    if (index < (this.#segments[walk.segment - 1]?.end ?? 0)) return 0;
+    const term = this.#terms[index];
+    if (term === undefined) return 0;
+    switch (term.action) {
+      case 'log':
+        walk.logged = true;
+        if (walk.trail.at(-1) !== term.decision) walk.trail.push(term.decision);
+        return 0;
+      case 'pass':
+        walk.trail.push(term.decision);
+        walk.segment++;
+        return 0;
+      case 'allow':
+      case 'deny':
+        return this.#decided(walk, { cells: this.#termCells, index }, term);
+      default:
+        return term.action satisfies never;
+    }
+  }
+
+  /** Falls off the end of the segments that end at or before a term. */
+  #denialBefore(walk: Walk, index: number): number {
+    for (;;) {
+      const segment = this.#segments[walk.segment];
+      if (segment === undefined || segment.end > index) return 0;
+      if (segment.denial !== null) {
+        const cache = { cells: this.#segmentCells, index: walk.segment };
+        return this.#decided(walk, cache, { action: 'deny', decision: segment.denial });
+      }
+      walk.segment++;
+    }
+  }
+
+  #decided(
+    walk: Walk,
+    cache: { readonly cells: Uint32Array; readonly index: number },
+    final: { readonly action: RuleAction; readonly decision: Decision },
+  ): number {
+    const plain = walk.trail.length === 0;
+    const known = plain ? (cache.cells[cache.index] ?? 0) : 0;
+    if (known !== 0) return known;
+    const trace = this.#traces.acquire([...walk.trail, final.decision]);
+    if (this.#held.has(trace)) this.#traces.release(trace);
+    this.#held.add(trace);
+    const flags = (final.action === 'allow' ? CELL_ALLOW : 0) | (walk.logged ? CELL_LOG : 0);
+    const cell = ((trace << CELL_TRACE_SHIFT) | flags) >>> 0;
+    if (plain) cache.cells[cache.index] = cell;
+    return cell;
+  }
+}
+
+interface Walk {
+  segment: number;
+  readonly trail: Decision[];
+  logged: boolean;
+}
+
+/** Columns of a program: positions where the same terms match share one. */
+export class L4Axis {
+  /** Bitmap of the terms that match, per column. */
+  readonly columns: readonly Uint32Array[];
+  /** Where the column changes; position 0 is not listed. */
+  readonly boundaries: readonly L4Position[];
+  readonly #starts: readonly L4Position[];
+  readonly #columnOf: readonly number[];
+
+  /** null: the term matches everywhere. */
+  constructor(sets: readonly (L4Ranges | null)[]) {
+    const toggles = new Map<L4Position, number[]>([[0, []]]);
+    const bits = new Uint32Array(Math.ceil(sets.length / 32));
+    for (const [i, ranges] of sets.entries()) {
+      if (ranges === null) setBit(bits, i);
+      for (const { first, last } of ranges ?? []) {
+        append(toggles, first, i);
+        append(toggles, last + 1, i);
+      }
+    }
+    const columns = new Bitmaps();
+    const starts: L4Position[] = [];
+    const columnOf: number[] = [];
+    let hash = 0;
+    for (const [position, terms] of [...toggles].sort(([a], [b]) => a - b)) {
+      for (const term of terms) {
+        bits[term >>> 5] = (bits[term >>> 5] ?? 0) ^ (1 << (term & 31));
+        hash ^= scramble(term);
+      }
+      const column = columns.intern(bits, hash);
+      if (column === columnOf.at(-1)) continue;
+      starts.push(position);
+      columnOf.push(column);
+    }
+    this.columns = columns.list;
+    this.#starts = starts;
+    this.#columnOf = columnOf;
+    this.boundaries = starts.slice(1).filter((start) => start < L4_END);
+  }
+
+  columnAt(position: L4Position): number {
+    return this.#columnOf[lastAtMost(this.#starts, position)] ?? 0;
+  }
+}
+
+/** Interned bitmaps; the hash only narrows the search. */
+class Bitmaps {
+  readonly list: Uint32Array[] = [];
+  readonly #byHash = new Map<number, number[]>();
+
+  intern(bits: Uint32Array, hash: number): number {
+    for (const index of this.#byHash.get(hash) ?? []) {
+      if (equalWords(this.list[index] ?? bits, bits)) return index;
+    }
+    append(this.#byHash, hash, this.list.length);
+    return this.list.push(bits.slice()) - 1;
+  }
+}
+
+export function equalWords(a: Uint32Array, b: Uint32Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Spreads a number over 32 bits (the finaliser of MurmurHash3). */
+export function scramble(value: number): number {
+  let x = value + 0x9e37_79b9;
+  x = Math.imul(x ^ (x >>> 16), 0x85eb_ca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2_ae35);
+  return x ^ (x >>> 16);
+}
+
+function append<K>(map: Map<K, number[]>, key: K, value: number): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
+
+const setBit = (bits: Uint32Array, i: number): void => {
+  bits[i >>> 5] = (bits[i >>> 5] ?? 0) | (1 << (i & 31));
+};
+const clearBit = (bits: Uint32Array, i: number): void => {
+  bits[i >>> 5] = (bits[i >>> 5] ?? 0) & ~(1 << (i & 31));
+};
