@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { MemoryDatastore } from './memory/driver.js';
 import { DATASTORE_ERRORS, DatastoreError, type DatastoreErrorCode } from './datastore-error.js';
@@ -12,6 +13,14 @@ describe('datastore errors', () => {
     const { text, retryable } = DATASTORE_ERRORS[code];
     expect(error).toMatchObject({ code, retryable, cause, name: 'DatastoreError' });
     expect(error.message).toBe(`${text}: Node(a)`);
+  });
+
+  test('the design note lists every code', () => {
+    const note = readFileSync(
+      new URL('../../../docs/design/datastore.md', import.meta.url),
+      'utf8',
+    );
+    expect(codes.filter((code) => !note.includes(`\`${code}\``))).toEqual([]);
   });
 
   test('messages name the object as scripts expect', async () => {

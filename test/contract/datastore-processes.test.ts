@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { EmbeddedDatastore } from '../../src/datastore/embedded/driver.js';
+import { openEnvironment } from '../../src/datastore/embedded/environment.js';
 import { REPOSITORY } from '../support/repository.js';
 import { netset, netsetKey } from '../support/resources.js';
 
@@ -204,6 +205,23 @@ describe('the embedded store between processes', () => {
     for (let i = 0; i < 20; i += 1) await watchAndAbort();
     await settled();
     expect(held()).toEqual(before);
+  });
+
+  test('a store of a newer format is refused, and its opener leaves no descriptor', async () => {
+    await (await EmbeddedDatastore.open({ path }))[Symbol.asyncDispose]();
+    const held = (): number => readdirSync('/proc/self/fd').length;
+    const before = held();
+    const root = openEnvironment(join(path, 'data.mdb'), { durable: true });
+    const meta = root.openDB('meta', { keyEncoding: 'binary', encoding: 'binary' });
+    root.transactionSync(() => {
+      meta.put(Buffer.from('format'), Buffer.from([0, 0, 0, 99]));
+    });
+    await root.close();
+    await expect(EmbeddedDatastore.open({ path })).rejects.toMatchObject({
+      code: 'ERR_DATASTORE_UNSUPPORTED',
+      message: expect.stringContaining('has format 99, this version reads up to 1'),
+    });
+    expect(held()).toBe(before);
   });
 
   test('the history is bounded, and whoever is too late is told', async () => {

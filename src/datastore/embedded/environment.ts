@@ -1,4 +1,5 @@
 /** Opens LMDB files the way this store needs them. Says where and how; knows nothing of what is in them. */
+import { randomUUID } from 'node:crypto';
 import {
   existsSync,
   linkSync,
@@ -76,7 +77,7 @@ export function openEnvironment(file: string, options: { readonly durable: boole
  */
 function allocateLockFile(path: string): void {
   if (existsSync(path)) return;
-  const temporary = `${path}.${process.pid}`;
+  const temporary = `${path}.${randomUUID()}`;
   try {
     writeFileSync(temporary, Buffer.alloc(LOCK_FILE_BYTES), { mode: 0o600, flag: 'wx' });
     linkSync(temporary, path);

@@ -43,7 +43,9 @@ export class EmbeddedHostStatus implements HostStatusTable, AsyncDisposable {
   }
 
   delete(host: string): void {
-    this.#write(() => this.#root.remove(Buffer.from(host)));
+    this.#write(() => {
+      this.#root.remove(Buffer.from(host));
+    });
   }
 
   list(): readonly HostStatus[] {
@@ -80,7 +82,10 @@ export class EmbeddedHostStatus implements HostStatusTable, AsyncDisposable {
   #write(body: () => void): void {
     this.#beginRead();
     try {
-      this.#root.transactionSync(body);
+      // Braces: a body that returned put()'s promise would keep the transaction open past this call.
+      this.#root.transactionSync(() => {
+        body();
+      });
     } catch (error) {
       throw unavailable(error);
     }

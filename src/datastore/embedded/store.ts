@@ -114,7 +114,9 @@ export class EmbeddedStore implements LogStore {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32BE(FORMAT_VERSION);
     // Several processes may find a new store at once: the same value, whoever is last.
-    this.#root.transactionSync(() => this.#meta.put(FORMAT_KEY, bytes));
+    this.#root.transactionSync(() => {
+      this.#meta.put(FORMAT_KEY, bytes);
+    });
   }
 
   get closed(): boolean {
