@@ -1,93 +1,166 @@
-/** Address ranges in CIDR notation. */
-import { formatIp, type Ip, parseIp } from './ip.js';
+/** Prefixes. As strict as Go's netip.ParsePrefix; a bare address is its full-length prefix where Calico says so. */
+import {
+  commonPrefixLength,
+  compareIp,
+  fillIp,
+  formatIp,
+  type Ip,
+  type IpFamily,
+  ipBits,
+  ipEquals,
+  ipFromBigInt,
+  ipToBigInt,
+  maskIp,
+  parseIp,
+} from './ip.js';
 
-const ALL_64 = (1n << 64n) - 1n;
-
-/** The upper `length` bits of a 32-bit number. */
-export function maskUint32(length: number): number {
-  return length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
+export interface ParseCidrOptions {
+  /** Keep bits after the prefix, as in '10.0.0.7/24'. Otherwise such text is refused. */
+  readonly allowHostBits?: boolean;
+  /** Take '10.0.0.7' for '10.0.0.7/32' (the API's net and cidr types do). Default: refuse it. */
+  readonly allowBareAddress?: boolean;
 }
 
-const mask64 = (length: number): bigint =>
-  length <= 0 ? 0n : length >= 64 ? ALL_64 : (ALL_64 << BigInt(64 - length)) & ALL_64;
-
-function maskIp(ip: Ip, length: number): Ip {
-  if (ip.family === 4) return { family: 4, value: (ip.value & maskUint32(length)) >>> 0 };
-  return { family: 6, high: ip.high & mask64(length), low: ip.low & mask64(length - 64) };
-}
-
-const equalIps = (a: Ip, b: Ip): boolean =>
-  a.family === 4
-    ? b.family === 4 && a.value === b.value
-    : b.family === 6 && a.high === b.high && a.low === b.low;
-
+/** Immutable. */
 export class Cidr {
-  /** May have bits set below the prefix: see masked(). */
   readonly address: Ip;
   readonly prefixLength: number;
 
+  /** `prefixLength`: an integer, 0 to 32 or 128 as the family goes. The address may have host bits. */
   constructor(address: Ip, prefixLength: number) {
+    if (!Number.isInteger(prefixLength) || prefixLength < 0) {
+      throw new RangeError(`prefix length is ${prefixLength}`);
+    }
+    if (prefixLength > ipBits(address.family)) {
+      throw new RangeError(`prefix length of IPv${address.family} is ${prefixLength}`);
+    }
     this.address = address;
     this.prefixLength = prefixLength;
   }
 
-  get family(): 4 | 6 {
+  get family(): IpFamily {
     return this.address.family;
   }
 
-  /** Covers exactly one address. */
-  get isSingle(): boolean {
-    return this.prefixLength === (this.family === 4 ? 32 : 128);
+  /** No bit is set after the prefix. */
+  get isMasked(): boolean {
+    return ipEquals(this.address, maskIp(this.address, this.prefixLength));
   }
 
+  /** One address only. */
+  get isHost(): boolean {
+    return this.prefixLength === ipBits(this.family);
+  }
+
+  /** The same prefix with no host bits. */
   masked(): Cidr {
-    return new Cidr(maskIp(this.address, this.prefixLength), this.prefixLength);
+    return this.isMasked
+      ? this
+      : new Cidr(maskIp(this.address, this.prefixLength), this.prefixLength);
   }
 
-  hasHostBits(): boolean {
-    return !equalIps(this.address, maskIp(this.address, this.prefixLength));
-  }
-
-  /** Is every address of `other` in this range? */
-  contains(other: Cidr): boolean {
-    return other.prefixLength >= this.prefixLength && this.containsIp(other.address);
-  }
-
-  containsIp(ip: Ip): boolean {
-    return (
-      ip.family === this.family &&
-      equalIps(maskIp(ip, this.prefixLength), maskIp(this.address, this.prefixLength))
-    );
+  /** Whether an address, or every address of another prefix, lies in this one. False across families. */
+  contains(other: Ip | Cidr): boolean {
+    if (other.family !== this.family) return false;
+    const address = other instanceof Cidr ? other.address : other;
+    if (other instanceof Cidr && other.prefixLength < this.prefixLength) return false;
+    return commonPrefixLength(this.address, address) >= this.prefixLength;
   }
 
   overlaps(other: Cidr): boolean {
     return this.contains(other) || other.contains(this);
   }
 
-  /** Canonical, host bits kept: '10.0.0.5/24'. */
+  /** The lowest address. */
+  first(): Ip {
+    return maskIp(this.address, this.prefixLength);
+  }
+
+  /** The highest address. */
+  last(): Ip {
+    return fillIp(this.address, this.prefixLength);
+  }
+
+  /** How many addresses: up to 2^128. */
+  size(): bigint {
+    return 1n << BigInt(ipBits(this.family) - this.prefixLength);
+  }
+
+  /** Same text: host bits count. */
+  equals(other: Cidr): boolean {
+    return this.prefixLength === other.prefixLength && ipEquals(this.address, other.address);
+  }
+
+  /** Canonical text; host bits are shown if there are any. */
   toString(): string {
     return `${formatIp(this.address)}/${this.prefixLength}`;
   }
 }
 
-export interface ParseCidrOptions {
-  /** Accept '10.0.0.5/24'. */
-  readonly allowHostBits?: boolean;
+/** By family, then address, then shorter prefix first. For sort(). */
+export function compareCidr(a: Cidr, b: Cidr): number {
+  return compareIp(a.address, b.address) || a.prefixLength - b.prefixLength;
 }
 
-/** 'address/length', or a bare address, which is its full length. null if the text is neither. */
+/** The prefix that holds just this address. */
+export function hostCidr(ip: Ip): Cidr {
+  return new Cidr(ip, ipBits(ip.family));
+}
+
+/**
+ * null: not a prefix. An IPv4-mapped prefix of 96 or more bits becomes IPv4; a shorter one is refused, since
+ * it would be neither family.
+ */
 export function parseCidr(text: string, options: ParseCidrOptions = {}): Cidr | null {
   const slash = text.indexOf('/');
-  const ip = parseIp(slash < 0 ? text : text.slice(0, slash));
-  if (ip === null) return null;
-  const most = ip.family === 4 ? 32 : 128;
-  if (slash < 0) return new Cidr(ip, most);
-  const suffix = text.slice(slash + 1);
-  if (!/^(0|[1-9]\d{0,2})$/.test(suffix)) return null;
-  // The length of an IPv4-mapped range counts the 96 bits in front.
-  const mapped = ip.family === 4 && text.slice(0, slash).includes(':');
-  const length = Number(suffix) - (mapped ? 96 : 0);
-  if (length < 0 || length > most) return null;
-  const cidr = new Cidr(ip, length);
-  return !options.allowHostBits && cidr.hasHostBits() ? null : cidr;
+  if (slash < 0) {
+    const bare = options.allowBareAddress === true ? parseIp(text) : null;
+    return bare === null ? null : hostCidr(bare);
+  }
+  const ip = parseIp(text.slice(0, slash));
+  const length = parsePrefixLength(text, slash + 1);
+  if (ip === null || length < 0) return null;
+  const mapped = ip.family === 4 && text.includes(':');
+  const prefixLength = mapped ? length - 96 : length;
+  if (prefixLength < 0 || prefixLength > ipBits(ip.family)) return null;
+  const cidr = new Cidr(ip, prefixLength);
+  return options.allowHostBits === true || cidr.isMasked ? cidr : null;
+}
+
+/** -1: not one to three digits without a leading zero. */
+function parsePrefixLength(text: string, start: number): number {
+  const digits = text.length - start;
+  if (digits < 1 || digits > 3) return -1;
+  let value = 0;
+  for (let i = start; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9 || (i > start && value === 0)) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+/**
+ * The fewest prefixes that make up exactly the addresses first to last, both included, in order: at most 62
+ * for IPv4 and 254 for IPv6. None if they are of different families or the wrong way round.
+ */
+export function rangeToCidrs(first: Ip, last: Ip): Cidr[] {
+  if (first.family !== last.family) return [];
+  const bits = ipBits(first.family);
+  const end = ipToBigInt(last);
+  const cidrs: Cidr[] = [];
+  for (let at = ipToBigInt(first); at <= end; ) {
+    let hostBits = 0;
+    // Grow while the start stays aligned and the prefix stays inside.
+    while (hostBits < bits) {
+      const size = 1n << BigInt(hostBits + 1);
+      if ((at & (size - 1n)) !== 0n || at + size - 1n > end) break;
+      hostBits++;
+    }
+    const ip = ipFromBigInt(at, first.family);
+    if (ip === null) break;
+    cidrs.push(new Cidr(ip, bits - hostBits));
+    at += 1n << BigInt(hostBits);
+  }
+  return cidrs;
 }
