@@ -1,0 +1,27 @@
+/** Addresses and networks in the canonical text that the dataplane gets. Input has been validated before. */
+import { type Cidr, parseCidr } from '../base/net/cidr.js';
+import { formatIp } from '../base/net/ip.js';
+import type { IpFamily } from '../model/desired.js';
+
+export interface MaskedNet {
+  readonly family: IpFamily;
+  /** '10.0.0.0/8', 'fd00::1/128'. */
+  readonly text: string;
+}
+
+/** Host bits are dropped; a bare address is a network of full length (spec/policy.md 9.4). */
+export function maskedNet(text: string): MaskedNet {
+  const net = parsed(text).masked();
+  return { family: net.family, text: net.toString() };
+}
+
+/** The bare address in 'address' or 'address/length', host bits kept: '10.0.0.5'. */
+export function hostAddress(text: string): string {
+  return formatIp(parsed(text).address);
+}
+
+function parsed(text: string): Cidr {
+  const cidr = parseCidr(text, { allowHostBits: true });
+  if (cidr === null) throw new TypeError(`'${text}' is neither an address nor a network`);
+  return cidr;
+}

@@ -1,0 +1,131 @@
+/**
+ * Where addresses of workloads on other hosts are reached: through that host's own address. No route without a
+ * usable Node; none for an address that a workload of this host holds. Of several remote claims on one address,
+ * the first endpoint by id whose node is usable wins. Does not decide between tunnel and wire.
+ */
+import type { DesiredRoute, EndpointId } from '../model/desired.js';
+import { hostAddress, maskedNet } from './addresses.js';
+import type { StoredWorkload } from './local-endpoint-filter.js';
+import type { NodeSpec } from './stored-objects.js';
+
+interface Claim {
+  readonly node: string;
+  readonly cidrs: readonly string[];
+}
+
+/** A node's next hops by family of the destination. */
+type NextHops = Readonly<Record<4 | 6, string | undefined>>;
+
+export class RouteResolver {
+  readonly #hostname: string;
+  readonly #onRoute: (cidr: string, route: DesiredRoute | null) => void;
+  readonly #claims = new Map<EndpointId, Claim>();
+  readonly #claimants = new Map<string, Set<EndpointId>>();
+  readonly #endpointsByNode = new Map<string, Set<EndpointId>>();
+  readonly #nextHops = new Map<string, NextHops>();
+  readonly #routes = new Map<string, DesiredRoute>();
+
+  constructor(hostname: string, onRoute: (cidr: string, route: DesiredRoute | null) => void) {
+    this.#hostname = hostname;
+    this.#onRoute = onRoute;
+  }
+
+  onWorkloadEndpoint(id: EndpointId, endpoint: StoredWorkload | null): void {
+    const before = this.#claims.get(id);
+    const after = endpoint === null ? undefined : claimOf(endpoint);
+    if (sameClaim(before, after)) return;
+    if (before !== undefined) this.#drop(id, before);
+    if (after !== undefined) this.#take(id, after);
+    for (const cidr of new Set([...(before?.cidrs ?? []), ...(after?.cidrs ?? [])])) {
+      this.#resolve(cidr);
+    }
+  }
+
+  onNode(name: string, spec: NodeSpec | null): void {
+    const ipv4 = spec?.bgp?.ipv4Address ?? '';
+    const ipv6 = spec?.bgp?.ipv6Address ?? '';
+    const hops: NextHops = {
+      4: ipv4 === '' ? undefined : hostAddress(ipv4),
+      6: ipv6 === '' ? undefined : hostAddress(ipv6),
+    };
+    const before = this.#nextHops.get(name);
+    if (before?.[4] === hops[4] && before?.[6] === hops[6]) return;
+    if (hops[4] === undefined && hops[6] === undefined) this.#nextHops.delete(name);
+    else this.#nextHops.set(name, hops);
+    for (const id of this.#endpointsByNode.get(name) ?? []) {
+      for (const cidr of this.#claims.get(id)?.cidrs ?? []) this.#resolve(cidr);
+    }
+  }
+
+  sizes(): Readonly<Record<string, number>> {
+    return {
+      claims: this.#claims.size,
+      cidrs: this.#claimants.size,
+      nodesWithEndpoints: this.#endpointsByNode.size,
+      nodes: this.#nextHops.size,
+      routes: this.#routes.size,
+    };
+  }
+
+  #take(id: EndpointId, claim: Claim): void {
+    this.#claims.set(id, claim);
+    addTo(this.#endpointsByNode, claim.node, id);
+    for (const cidr of claim.cidrs) addTo(this.#claimants, cidr, id);
+  }
+
+  #drop(id: EndpointId, claim: Claim): void {
+    this.#claims.delete(id);
+    removeFrom(this.#endpointsByNode, claim.node, id);
+    for (const cidr of claim.cidrs) removeFrom(this.#claimants, cidr, id);
+  }
+
+  #resolve(cidr: string): void {
+    const before = this.#routes.get(cidr);
+    const after = this.#choose(cidr);
+    if (before?.node === after?.node && before?.nextHop === after?.nextHop) return;
+    if (after === undefined) this.#routes.delete(cidr);
+    else this.#routes.set(cidr, after);
+    this.#onRoute(cidr, after ?? null);
+  }
+
+  #choose(cidr: string): DesiredRoute | undefined {
+    const family = maskedNet(cidr).family;
+    let best: { readonly id: EndpointId; readonly route: DesiredRoute } | undefined;
+    for (const id of this.#claimants.get(cidr) ?? []) {
+      const node = this.#claims.get(id)?.node;
+      if (node === undefined) continue;
+      if (node === this.#hostname) return undefined;
+      const nextHop = this.#nextHops.get(node)?.[family];
+      if (nextHop === undefined || (best !== undefined && best.id < id)) continue;
+      best = { id, route: { node, nextHop } };
+    }
+    return best?.route;
+  }
+}
+
+function claimOf({ spec }: StoredWorkload): Claim | undefined {
+  const nets = spec.ipNetworks ?? [];
+  if (spec.node === undefined || spec.node === '' || nets.length === 0) return undefined;
+  return { node: spec.node, cidrs: nets.map((net) => maskedNet(hostAddress(net)).text) };
+}
+
+function sameClaim(a: Claim | undefined, b: Claim | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.node === b.node &&
+    a.cidrs.length === b.cidrs.length &&
+    a.cidrs.every((cidr, i) => cidr === b.cidrs[i])
+  );
+}
+
+function addTo<Key, Value>(map: Map<Key, Set<Value>>, key: Key, value: Value): void {
+  const values = map.get(key);
+  if (values === undefined) map.set(key, new Set([value]));
+  else values.add(value);
+}
+
+function removeFrom<Key, Value>(map: Map<Key, Set<Value>>, key: Key, value: Value): void {
+  const values = map.get(key);
+  values?.delete(value);
+  if (values?.size === 0) map.delete(key);
+}
