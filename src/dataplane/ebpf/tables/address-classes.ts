@@ -234,7 +234,7 @@ export function prefixesOf(nets: readonly string[]): Prefix[] {
   return nets.map((net) => parsePrefix4(net)).filter((prefix) => prefix !== null);
 }
 
-function atomKey(source: AtomSource): string {
+export function atomKey(source: AtomSource): string {
   switch (source.type) {
     case 'set':
       return `s:${source.id}`;

@@ -46,6 +46,11 @@ export class ClassTable {
     return this.#make(this.get(to)?.atoms ?? [], null).id;
   }
 
+  retain(id: number): void {
+    const held = this.#byId.get(id);
+    if (held !== undefined) held.references++;
+  }
+
   release(id: number): void {
     const held = this.#byId.get(id);
     if (held === undefined || id === 0 || --held.references > 0) return;
@@ -71,6 +76,11 @@ export class ClassTable {
     const fresh = this.#fresh;
     this.#fresh = [];
     return fresh;
+  }
+
+  /** Listed classes, class 0 included. */
+  get size(): number {
+    return this.#byId.size;
   }
 
   /** One more than the highest id listed. */

@@ -2,7 +2,6 @@
 import type {
   DesiredPolicy,
   DesiredProfile,
-  DesiredTier,
   EndpointId,
   IpSetId,
   IpSetKind,
@@ -10,52 +9,53 @@ import type {
   PolicyId,
   ProfileId,
 } from '../../../model/desired.js';
-import type { PolicyMaps } from './policy-maps.js';
+import { AddressClasses } from './address-classes.js';
+import { AddressTrie } from './address-trie.js';
+import { Arena } from './arena.js';
+import { ClassTable } from './class-table.js';
+import {
+  type EndpointError,
+  EndpointTable,
+  type RemoteRange,
+  type TableEndpoint,
+} from './endpoint-table.js';
+import { Epochs, IndexPool } from './index-pool.js';
+import { InfoTable } from './info-table.js';
+import { IpSets, type MemberChange } from './ip-sets.js';
+import { formatAddress4 } from './ipv4.js';
+import { L4Classes } from './l4-classes.js';
+import { NextHopTable } from './nexthop-table.js';
+import { type Lookup, lookupPacket, type Packet } from './packet-lookup.js';
+import {
+  EP_WORDS,
+  INFO_WORDS,
+  NEXTHOP_WORDS,
+  NODE_ENTRIES,
+  type PolicyMaps,
+} from './policy-maps.js';
+import { PolicySets } from './policy-sets.js';
+import { PolicyStore } from './policy-store.js';
+import { Publication } from './publication.js';
+import { Stores } from './stores.js';
+import type { TableName } from './table-full-error.js';
+import { type Decision, TraceTable } from './traces.js';
+
+export type { EndpointError, RemoteRange, TableEndpoint } from './endpoint-table.js';
+export type { NextHop } from './nexthop-table.js';
+export type { Lookup, Packet, Verdict } from './packet-lookup.js';
+export type { Decision, Direction } from './traces.js';
 
 export interface PolicyTablesOptions {
   /** Called after every store into memory that packets may read: tests look up between any two. */
   readonly onStore?: () => void;
-  /** A policy set that needs more lines (64 bytes) than this is closed and reported. Default 262 144. */
+  /** A policy set that needs more lines (64 bytes) than this is closed and reported. */
   readonly blockLinesMax?: number;
-}
-
-/** A workload of this host as the tables need it. */
-export interface TableEndpoint {
-  /** Bare addresses of both families; those that are not IPv4 are left alone. */
-  readonly addresses: readonly string[];
-  readonly tiers: readonly DesiredTier[];
-  readonly profiles: readonly ProfileId[];
-  /** Host side of the workload's link; 0: not there yet. */
-  readonly ifindex: number;
-  /** The workload's own, 'ee:ee:ee:ee:ee:ee'; absent: not known. */
-  readonly mac?: string;
-  /** May be delivered to: programs are attached. */
-  readonly ready: boolean;
-}
-
-export interface NextHop {
-  readonly ifindex: number;
-  /** null: on link. */
-  readonly gateway: string | null;
-}
-
-/** A range of workloads of other hosts. */
-export interface RemoteRange {
-  /** null: leave it to the host's routing. */
-  readonly nextHop: NextHop | null;
-}
-
-/** Why an endpoint's direction is closed, or an address of it not served. */
-export interface EndpointError {
-  readonly endpoint: EndpointId;
-  readonly direction?: 'ingress' | 'egress';
-  readonly message: string;
 }
 
 export interface CommitResult {
   /** Pass it to reclaim() once an RCU grace period has passed after this commit. */
   readonly epoch: number;
-  /** Whether space waits for that: if not, no grace period is needed. */
+  /** Whether anything waits for that: if not, no grace period is needed. */
   readonly pending: boolean;
   readonly stores: number;
   readonly statistics: TableStatistics;
@@ -63,7 +63,7 @@ export interface CommitResult {
   readonly errors: readonly EndpointError[];
 }
 
-/** Elements in use, those waiting for a grace period included. */
+/** Elements in use, those waiting for a grace period included; reserved ones (class 0 …) are not counted. */
 export interface TableStatistics {
   readonly classes: number;
   readonly l4Classes: number;
@@ -74,98 +74,279 @@ export interface TableStatistics {
   readonly infos: number;
   readonly endpoints: number;
   readonly nexthops: number;
+  /** Prefixes that carry something. */
   readonly prefixes: number;
+  /** Atoms, signatures and traces held in memory. */
+  readonly interned: number;
 }
 
-export interface Packet {
-  readonly source: string;
-  readonly destination: string;
-  readonly protocol: number;
-  /** Host order; ICMP and protocols without ports: 0. */
-  readonly sourcePort: number;
-  /** Host order; ICMP: type << 8 | code. */
-  readonly destinationPort: number;
-}
+const BLOCK_LINES_MAX = 262_144;
+const IDS_16_BIT = 65_535;
 
-/** A rule, or the lack of one, that had a say. */
-export type Decision =
-  | {
-      readonly by: 'policy';
-      readonly id: PolicyId;
-      readonly direction: Direction;
-      readonly index: number;
-    }
-  | {
-      readonly by: 'profile';
-      readonly id: ProfileId;
-      readonly direction: Direction;
-      readonly index: number;
-    }
-  | { readonly by: 'end-of-tier'; readonly tier: string; readonly direction: Direction }
-  | { readonly by: 'missing-profile'; readonly id: ProfileId; readonly direction: Direction }
-  | { readonly by: 'no-match'; readonly direction: Direction };
-
-export type Direction = 'ingress' | 'egress';
-
-export interface Verdict {
-  readonly allow: boolean;
-  readonly log: boolean;
-  /** 0: the policy set is closed for an error. */
-  readonly trace: number;
-}
-
-/** What the BPF program finds for the first packet of a connection. */
-export interface Lookup {
-  /** Policy of the source; null: it is no workload of this host. */
-  readonly egress: Verdict | null;
-  /** Policy of the destination; null: it is no workload of this host. */
-  readonly ingress: Verdict | null;
-  /** false: the destination is a workload of this host that may not be delivered to yet. */
-  readonly ready: boolean;
-  /** Both directions allow and the destination is ready. */
-  readonly allow: boolean;
-}
-
+/**
+ * Owns all writes to the classification maps. Setters only record; commit() publishes. Holds everything that
+ * was said, so a successor over larger maps can be made without asking again.
+ */
 export class PolicyTables {
+  readonly #maps: PolicyMaps;
+  readonly #options: PolicyTablesOptions;
+  readonly #epochs = new Epochs();
+  readonly #stores: Stores;
+  readonly #ipSets = new IpSets();
+  readonly #store = new PolicyStore(this.#ipSets);
+  readonly #traces = new TraceTable();
+  readonly #pools: Readonly<Record<Exclude<TableName, 'arena'>, IndexPool>>;
+  readonly #arena: Arena;
+  readonly #classes: ClassTable;
+  readonly #infos: InfoTable;
+  readonly #addresses: AddressClasses;
+  readonly #trie: AddressTrie;
+  readonly #l4: L4Classes;
+  readonly #sets: PolicySets;
+  readonly #endpoints: EndpointTable;
+  readonly #changedRules = new Set<PolicyId | ProfileId>();
+  /** IP sets that came or went; whose ports changed; whose members changed. */
+  readonly #changedSets = {
+    existence: new Set<IpSetId>(),
+    ports: new Set<IpSetId>(),
+    members: new Set<IpSetId>(),
+  };
+  #failure: unknown = null;
+
   constructor(maps: PolicyMaps, options: PolicyTablesOptions = {}) {
-    void maps;
-    void options;
+    this.#maps = maps;
+    this.#options = options;
+    this.#stores = new Stores(options.onStore);
+    this.#arena = new Arena(maps.arena, this.#epochs);
+    this.#pools = this.#makePools();
+    const { classes, infos, nodes, l4Classes, nexthops } = this.#pools;
+    this.#classes = new ClassTable(classes);
+    this.#infos = new InfoTable(maps.info, infos, (id) => this.#classes.release(id));
+    this.#addresses = new AddressClasses({
+      ipSets: this.#ipSets,
+      classes: this.#classes,
+      infos: this.#infos,
+    });
+    this.#trie = new AddressTrie({
+      ...{ root: maps.root4, nodes: maps.nodes4, pool: nodes, stores: this.#stores },
+    });
+    this.#l4 = new L4Classes(maps.l4, l4Classes, this.#stores);
+    this.#sets = this.#makeSets();
+    this.#endpoints = new EndpointTable({
+      ...{ pool: this.#pools.endpoints, hops: new NextHopTable(maps.nexthops, nexthops) },
+      ...{ addresses: this.#addresses, sets: this.#sets, store: this.#store, ipSets: this.#ipSets },
+    });
   }
 
   /** Replaces the members of a set, or makes it. */
-  declare setIpSet: (id: IpSetId, kind: IpSetKind, members: readonly IpSetMember[]) => void;
-  declare applyIpSetDelta: (
+  setIpSet(id: IpSetId, kind: IpSetKind, members: readonly IpSetMember[]): void {
+    if (this.#ipSets.get(id) === undefined) this.#changedSets.existence.add(id);
+    this.#changeMembers(id, () => this.#ipSets.replace(id, kind, members));
+  }
+
+  applyIpSetDelta(
     id: IpSetId,
     added: readonly IpSetMember[],
     removed: readonly IpSetMember[],
-  ) => void;
-  declare removeIpSet: (id: IpSetId) => void;
-  declare setPolicy: (id: PolicyId, policy: DesiredPolicy) => void;
-  declare removePolicy: (id: PolicyId) => void;
-  declare setProfile: (id: ProfileId, profile: DesiredProfile) => void;
-  declare removeProfile: (id: ProfileId) => void;
-  declare setEndpoint: (id: EndpointId, endpoint: TableEndpoint) => void;
-  declare removeEndpoint: (id: EndpointId) => void;
-  /** Cheaper than setEndpoint: touches nothing but the READY flag. */
-  declare setReady: (id: EndpointId, ready: boolean) => void;
-  /** Replaces the list of this host's own addresses. */
-  declare setHostAddresses: (addresses: readonly string[]) => void;
-  /** Replaces the list of other hosts' own addresses. */
-  declare setRemoteHostAddresses: (addresses: readonly string[]) => void;
-  /** null removes the range. */
-  declare setRemote: (cidr: string, range: RemoteRange | null) => void;
+  ): void {
+    this.#changeMembers(id, () => this.#ipSets.update(id, { added, removed }));
+  }
+
+  removeIpSet(id: IpSetId): void {
+    if (this.#ipSets.get(id) === undefined) return;
+    this.#changedSets.existence.add(id);
+    this.#changeMembers(id, () => this.#ipSets.remove(id));
+  }
+
+  setPolicy(id: PolicyId, policy: DesiredPolicy): void {
+    this.#store.policies.set(id, policy);
+    this.#changedRules.add(id);
+  }
+
+  removePolicy(id: PolicyId): void {
+    if (this.#store.policies.delete(id)) this.#changedRules.add(id);
+  }
+
+  setProfile(id: ProfileId, profile: DesiredProfile): void {
+    this.#store.profiles.set(id, profile);
+    this.#changedRules.add(id);
+  }
+
+  removeProfile(id: ProfileId): void {
+    if (this.#store.profiles.delete(id)) this.#changedRules.add(id);
+  }
+
+  setEndpoint(id: EndpointId, endpoint: TableEndpoint): void {
+    this.#endpoints.set(id, endpoint);
+  }
+
+  removeEndpoint(id: EndpointId): void {
+    this.#endpoints.remove(id);
+  }
+
+  /** As setEndpoint with another `ready`. Unknown endpoints are left alone. */
+  setReady(id: EndpointId, ready: boolean): void {
+    this.#endpoints.setReady(id, ready);
+  }
+
+  /** Replaces the list of this host's own addresses, of both families. */
+  setHostAddresses(addresses: readonly string[]): void {
+    this.#endpoints.setHosts('hosts', addresses);
+  }
+
+  /** Replaces the list of other hosts' own addresses, of both families. */
+  setRemoteHostAddresses(addresses: readonly string[]): void {
+    this.#endpoints.setHosts('remoteHosts', addresses);
+  }
+
+  /** null removes the range. Ranges that are not IPv4 are left alone. */
+  setRemote(cidr: string, range: RemoteRange | null): void {
+    this.#endpoints.setRemote(cidr, range);
+  }
+
   /**
-   * Publishes everything recorded since the last commit, in the order that lets every packet see the old or
-   * the new verdict. Throws TableFullError: packets then still see old or new ones, and only
-   * successor() is of use.
+   * Publishes everything recorded since the last commit; each verdict goes from old to new in one store.
+   * Throws TableFullError: packets then still see old or new verdicts, this instance must not be committed
+   * again, and successor() makes one over larger maps.
    */
-  declare commit: () => CommitResult;
+  commit(): CommitResult {
+    if (this.#failure !== null) throw this.#failure;
+    const before = this.#stores.count;
+    try {
+      this.#publish();
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+    const epoch = this.#epochs.current++;
+    const pools = [...Object.values(this.#pools), this.#arena];
+    return {
+      epoch,
+      pending: pools.some(({ pending }) => pending > 0),
+      stores: this.#stores.count - before,
+      statistics: this.statistics(),
+      errors: this.#endpoints.errors(),
+    };
+  }
+
   /** What was freed up to this epoch may be used again. */
-  declare reclaim: (epoch: number) => void;
-  /** The walk of the BPF program over the same bytes. */
-  declare lookup: (packet: Packet) => Lookup;
-  /** Rules behind a trace id, in order; empty if it is not known (any more). */
-  declare describeTrace: (trace: number) => readonly Decision[];
-  /** A fresh, uncommitted instance over other maps that wants the same. */
-  declare successor: (maps: PolicyMaps) => PolicyTables;
+  reclaim(epoch: number): void {
+    for (const pool of Object.values(this.#pools)) pool.reclaim(epoch);
+    this.#arena.reclaim(epoch);
+  }
+
+  /** The walk of the BPF program over the same bytes. Throws RangeError for what is not IPv4. */
+  lookup(packet: Packet): Lookup {
+    return lookupPacket(this.#maps, packet);
+  }
+
+  /** Decisions behind a trace id, in order; empty if it is not known (any more). */
+  describeTrace(trace: number): readonly Decision[] {
+    return this.#traces.describe(trace);
+  }
+
+  statistics(): TableStatistics {
+    const { classes, l4Classes, nodes, infos, endpoints, nexthops } = this.#pools;
+    return {
+      classes: classes.used,
+      l4Classes: l4Classes.used,
+      policySets: this.#pools.policySets.used,
+      blocks: this.#sets.shown().filter(({ block }) => block !== null).length,
+      lines: this.#arena.used,
+      nodes: nodes.used,
+      infos: infos.used,
+      endpoints: endpoints.used,
+      nexthops: nexthops.used,
+      prefixes: this.#addresses.tree.size,
+      interned: this.#addresses.held + this.#traces.inUse,
+    };
+  }
+
+  /** A fresh, uncommitted instance over other (zeroed) maps that wants the same. */
+  successor(maps: PolicyMaps): PolicyTables {
+    const next = new PolicyTables(maps, this.#options);
+    for (const [id, set] of this.#ipSets.entries()) next.setIpSet(id, set.kind, set.members());
+    for (const [id, policy] of this.#store.policies) next.setPolicy(id, policy);
+    for (const [id, profile] of this.#store.profiles) next.setProfile(id, profile);
+    for (const [id, endpoint] of this.#endpoints.endpoints) next.setEndpoint(id, endpoint);
+    next.setHostAddresses([...this.#endpoints.hosts].map(formatAddress4));
+    next.setRemoteHostAddresses([...this.#endpoints.remoteHosts].map(formatAddress4));
+    for (const { prefix, range } of this.#endpoints.remotes.values()) {
+      next.setRemote(`${formatAddress4(prefix.address)}/${prefix.length}`, range);
+    }
+    return next;
+  }
+
+  #publish(): void {
+    const { existence, ports, members } = this.#changedSets;
+    this.#endpoints.onRules(this.#changedRules);
+    this.#endpoints.onIpSets(new Set([...members, ...existence]));
+    this.#sets.onRules(this.#changedRules);
+    this.#sets.onIpSets(existence, ports);
+    for (const changed of [this.#changedRules, existence, ports, members]) changed.clear();
+    this.#endpoints.refresh();
+    this.#sets.compile();
+    const splits = this.#l4.split();
+    const { moves, ghosts } = this.#addresses.resolve();
+    const parts = {
+      ...{ addresses: this.#addresses, trie: this.#trie, classes: this.#classes },
+      ...{ infos: this.#infos, l4: this.#l4, sets: this.#sets, endpoints: this.#endpoints },
+      ...{ eps: this.#maps.eps, stores: this.#stores },
+    };
+    new Publication(parts, moves, splits).run();
+    for (const node of ghosts) this.#addresses.bury(node);
+    for (const node of ghosts) this.#trie.paint(this.#addresses.tree, node);
+    this.#sets.retire();
+    this.#endpoints.retire();
+  }
+
+  #changeMembers(id: IpSetId, change: () => readonly MemberChange[]): void {
+    const portsBefore = new Set(this.#ipSets.get(id)?.ports.keys());
+    const changes = change();
+    if (changes.length === 0) return;
+    this.#addresses.onMembers(id, changes);
+    this.#changedSets.members.add(id);
+    const ports = new Set(this.#ipSets.get(id)?.ports.keys());
+    const same =
+      ports.size === portsBefore.size && [...ports].every((port) => portsBefore.has(port));
+    if (!same) this.#changedSets.ports.add(id);
+  }
+
+  #makePools(): Readonly<Record<Exclude<TableName, 'arena'>, IndexPool>> {
+    const { maps, epochs } = { maps: this.#maps, epochs: this.#epochs };
+    const pool = (table: TableName, capacity: number, reserved = 0): IndexPool =>
+      new IndexPool(table, { capacity, epochs, reserved });
+    return {
+      nodes: pool('nodes', maps.nodes4.length / NODE_ENTRIES),
+      infos: pool('infos', maps.info.length / INFO_WORDS, 1),
+      endpoints: pool('endpoints', maps.eps.length / EP_WORDS, 1),
+      nexthops: pool('nexthops', maps.nexthops.length / NEXTHOP_WORDS, 1),
+      policySets: new IndexPool('policySets', {
+        ...{ capacity: maps.policySets.length, epochs, reserved: 1 },
+        onReclaim: (index) => this.#stores.descriptor(maps.policySets, index, 0n),
+      }),
+      classes: new IndexPool('classes', {
+        ...{ capacity: IDS_16_BIT, epochs, reserved: 1 },
+        onReclaim: (id) => this.#classes.forget(id),
+      }),
+      l4Classes: new IndexPool('l4Classes', {
+        ...{ capacity: IDS_16_BIT, epochs },
+        onReclaim: (id) => this.#l4.forget(id),
+      }),
+    };
+  }
+
+  #makeSets(): PolicySets {
+    return new PolicySets({
+      pool: this.#pools.policySets,
+      descriptors: this.#maps.policySets,
+      store: this.#store,
+      addresses: this.#addresses,
+      traces: this.#traces,
+      context: {
+        ...{ arena: this.#arena, stores: this.#stores, classes: this.#classes, l4: this.#l4 },
+        linesMax: this.#options.blockLinesMax ?? BLOCK_LINES_MAX,
+      },
+    });
+  }
 }

@@ -1,0 +1,314 @@
+import type { DesiredTier, EndpointId, IpSetId, ProfileId } from '../../../model/desired.js';
+import type { AddressClasses } from './address-classes.js';
+import type { IndexPool } from './index-pool.js';
+import { type AddressFacts, NO_FACTS } from './info-table.js';
+import type { IpSets } from './ip-sets.js';
+import { formatAddress4, type Prefix, parseAddress4, parsePrefix4, prefixKey } from './ipv4.js';
+import type { NextHop, NextHopTable } from './nexthop-table.js';
+import {
+  INFO_LOCAL_HOST,
+  INFO_LOCAL_WORKLOAD,
+  INFO_READY,
+  INFO_REMOTE_HOST,
+  INFO_REMOTE_WORKLOAD,
+} from './policy-maps.js';
+import type { PolicySet, PolicySets } from './policy-sets.js';
+import { PolicyStore } from './policy-store.js';
+import { type LocalUses, localFactsOf } from './rule-terms.js';
+import type { Direction } from './traces.js';
+
+/** A workload of this host as the tables need it. */
+export interface TableEndpoint {
+  /** Bare addresses of both families; those that are not IPv4 are left alone. */
+  readonly addresses: readonly string[];
+  readonly tiers: readonly DesiredTier[];
+  readonly profiles: readonly ProfileId[];
+  /** Host side of the workload's link; 0: not there yet. */
+  readonly ifindex: number;
+  /** The workload's own, 'ee:ee:ee:ee:ee:ee'; absent: not known. */
+  readonly mac?: string;
+  /** May be delivered to: programs are attached. */
+  readonly ready: boolean;
+}
+
+/** A range of workloads of other hosts. */
+export interface RemoteRange {
+  /** null: leave it to the host's routing. */
+  readonly nextHop: NextHop | null;
+}
+
+/** Why an endpoint's direction is closed, or an address of it not served. */
+export interface EndpointError {
+  readonly endpoint: EndpointId;
+  readonly direction?: Direction;
+  readonly message: string;
+}
+
+/** One address of one endpoint: a record of mgy_ep. */
+export interface ServedAddress {
+  readonly address: number;
+  readonly endpoint: EndpointId;
+  /** Index into mgy_ep. */
+  readonly index: number;
+  ifindex: number;
+  uses: readonly LocalUses[];
+  want: Readonly<Record<Direction, PolicySet>>;
+  /** What packets are judged by; null: nothing leads to the record yet. */
+  shown: Readonly<Record<Direction, PolicySet>> | null;
+}
+
+const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
+
+/**
+ * Who has which address: decides the facts of each prefix and the policy sets of each local address. The
+ * host's own address beats a workload's; of two endpoints that claim an address, the first by name has it.
+ */
+export class EndpointTable {
+  readonly endpoints = new Map<EndpointId, TableEndpoint>();
+  readonly served = new Map<number, ServedAddress>();
+  /** Served until this commit. */
+  removed: ServedAddress[] = [];
+  hosts: ReadonlySet<number> = new Set();
+  remoteHosts: ReadonlySet<number> = new Set();
+  readonly remotes = new Map<number, { readonly prefix: Prefix; readonly range: RemoteRange }>();
+  readonly #hopIndexes = new Map<
+    number,
+    { readonly hop: NextHop | null; readonly index: number }
+  >();
+  #hopReleases: (NextHop | null)[] = [];
+  readonly #owners = new Map<number, EndpointId[]>();
+  readonly #dirty = new Map<number, Prefix>();
+  readonly #pool: IndexPool;
+  readonly #hops: NextHopTable;
+  readonly #addresses: AddressClasses;
+  readonly #sets: PolicySets;
+  readonly #store: PolicyStore;
+  readonly #ipSets: IpSets;
+
+  constructor(parts: {
+    readonly pool: IndexPool;
+    readonly hops: NextHopTable;
+    readonly addresses: AddressClasses;
+    readonly sets: PolicySets;
+    readonly store: PolicyStore;
+    readonly ipSets: IpSets;
+  }) {
+    this.#pool = parts.pool;
+    this.#hops = parts.hops;
+    this.#addresses = parts.addresses;
+    this.#sets = parts.sets;
+    this.#store = parts.store;
+    this.#ipSets = parts.ipSets;
+  }
+
+  set(id: EndpointId, endpoint: TableEndpoint): void {
+    this.#disown(id);
+    this.endpoints.set(id, endpoint);
+    for (const address of addressesOf(endpoint)) {
+      const owners = this.#owners.get(address) ?? [];
+      if (!owners.includes(id)) this.#owners.set(address, [...owners, id].sort());
+      this.#touchAddress(address);
+    }
+  }
+
+  remove(id: EndpointId): void {
+    this.#disown(id);
+    this.endpoints.delete(id);
+  }
+
+  setReady(id: EndpointId, ready: boolean): void {
+    const endpoint = this.endpoints.get(id);
+    if (endpoint === undefined || endpoint.ready === ready) return;
+    this.endpoints.set(id, { ...endpoint, ready });
+    this.#touchEndpoint(endpoint);
+  }
+
+  setHosts(which: 'hosts' | 'remoteHosts', addresses: readonly string[]): void {
+    const parsed = addresses.map(parseAddress4).filter((address) => address !== null);
+    for (const address of [...this[which], ...parsed]) this.#touchAddress(address);
+    this[which] = new Set(parsed);
+  }
+
+  /** false: the range is not IPv4. */
+  setRemote(cidr: string, range: RemoteRange | null): boolean {
+    const prefix = parsePrefix4(cidr);
+    if (prefix === null) return false;
+    const key = prefixKey(prefix);
+    if (range === null) this.remotes.delete(key);
+    else this.remotes.set(key, { prefix, range });
+    this.#dirty.set(key, prefix);
+    return true;
+  }
+
+  /** Policies or profiles came, went or changed: what they ask about local addresses may have, too. */
+  onRules(changed: ReadonlySet<string>): void {
+    for (const endpoint of this.endpoints.values()) {
+      const policies = endpoint.tiers.flatMap((tier) => [...tier.ingress, ...tier.egress]);
+      if ([...policies, ...endpoint.profiles].some((id) => changed.has(id))) {
+        this.#touchEndpoint(endpoint);
+      }
+    }
+  }
+
+  onIpSets(changed: ReadonlySet<IpSetId>): void {
+    if (changed.size === 0) return;
+    for (const { address, uses } of this.served.values()) {
+      const asked = uses.flatMap(({ sets, portSets }) => [...sets, ...portSets]);
+      if (asked.some((id) => changed.has(id))) this.#touchAddress(address);
+    }
+  }
+
+  /** Works out facts and policy sets of everything that changed. */
+  refresh(): void {
+    for (const prefix of this.#dirty.values()) {
+      this.#addresses.setFacts(prefix, this.#factsOf(prefix));
+    }
+    this.#dirty.clear();
+  }
+
+  /** Packets see what is wanted now. */
+  retire(): void {
+    for (const { index } of this.removed) this.#pool.free(index);
+    this.removed = [];
+    for (const hop of this.#hopReleases) this.#hops.release(hop);
+    this.#hopReleases = [];
+  }
+
+  errors(): EndpointError[] {
+    const errors: EndpointError[] = [];
+    for (const [endpoint, { addresses }] of this.endpoints) {
+      const served = addresses
+        .map(parseAddress4)
+        .filter((address) => address !== null)
+        .map((address) => ({ address, by: this.served.get(address) }));
+      for (const { address, by } of served) {
+        if (by?.endpoint === endpoint) continue;
+        const holder = by === undefined ? 'this host' : `endpoint ${by.endpoint}`;
+        const message = `address ${formatAddress4(address)} is not served: ${holder} has it`;
+        errors.push({ endpoint, message });
+      }
+      for (const direction of DIRECTIONS) {
+        const own = served.filter(({ by }) => by?.endpoint === endpoint);
+        const message = own
+          .map(({ by }) => by?.want[direction].current.error)
+          .find((text) => typeof text === 'string');
+        if (typeof message === 'string') errors.push({ endpoint, direction, message });
+      }
+    }
+    return errors;
+  }
+
+  #disown(id: EndpointId): void {
+    const endpoint = this.endpoints.get(id);
+    if (endpoint === undefined) return;
+    for (const address of addressesOf(endpoint)) {
+      const owners = (this.#owners.get(address) ?? []).filter((other) => other !== id);
+      if (owners.length > 0) this.#owners.set(address, owners);
+      else this.#owners.delete(address);
+      this.#touchAddress(address);
+    }
+  }
+
+  #touchEndpoint(endpoint: TableEndpoint): void {
+    for (const address of addressesOf(endpoint)) this.#touchAddress(address);
+  }
+
+  #touchAddress(address: number): void {
+    const prefix = { address, length: 32 };
+    this.#dirty.set(prefixKey(prefix), prefix);
+  }
+
+  #factsOf(prefix: Prefix): AddressFacts | null {
+    const remote = this.#remoteFacts(prefix);
+    if (prefix.length < 32) return remote;
+    const { address } = prefix;
+    const host = this.hosts.has(address);
+    const local = this.#serve(address, host ? undefined : this.#owners.get(address)?.[0]);
+    if (host) return { ...NO_FACTS, flags: INFO_LOCAL_HOST };
+    if (local !== null) return local;
+    if (this.remoteHosts.has(address)) return { ...NO_FACTS, flags: INFO_REMOTE_HOST };
+    return remote;
+  }
+
+  #remoteFacts(prefix: Prefix): AddressFacts | null {
+    const key = prefixKey(prefix);
+    const held = this.#hopIndexes.get(key);
+    const range = this.remotes.get(key)?.range;
+    this.#hopIndexes.delete(key);
+    if (held !== undefined) this.#hopReleases.push(held.hop);
+    if (range === undefined) return null;
+    const index = this.#hops.acquire(range.nextHop);
+    this.#hopIndexes.set(key, { hop: range.nextHop, index });
+    return { ...NO_FACTS, flags: INFO_REMOTE_WORKLOAD, nextHop: index };
+  }
+
+  #serve(address: number, id: EndpointId | undefined): AddressFacts | null {
+    const endpoint = id === undefined ? undefined : this.endpoints.get(id);
+    const before = this.served.get(address);
+    if (before !== undefined && before.endpoint !== id) {
+      this.served.delete(address);
+      this.removed.push(before);
+    }
+    let facts: AddressFacts | null = null;
+    if (id !== undefined && endpoint !== undefined) {
+      const served = this.#place(address, id, endpoint);
+      facts = factsOfEndpoint(endpoint, served.index);
+    }
+    // After the new sets were acquired: a set that both use lives on.
+    if (before !== undefined && before.endpoint !== id) this.#release(before.want);
+    return facts;
+  }
+
+  #place(address: number, id: EndpointId, endpoint: TableEndpoint): ServedAddress {
+    const { ifindex } = endpoint;
+    const uses: LocalUses[] = [];
+    const want = {
+      ingress: this.#setFor(address, endpoint, { direction: 'ingress', uses }),
+      egress: this.#setFor(address, endpoint, { direction: 'egress', uses }),
+    };
+    const before = this.served.get(address);
+    if (before === undefined) {
+      const index = this.#pool.allocate();
+      const made = { address, endpoint: id, index, ifindex, uses, want, shown: null };
+      this.served.set(address, made);
+      return made;
+    }
+    this.#release(before.want);
+    before.want = want;
+    before.uses = uses;
+    before.ifindex = ifindex;
+    return before;
+  }
+
+  #setFor(
+    address: number,
+    endpoint: TableEndpoint,
+    how: { readonly direction: Direction; readonly uses: LocalUses[] },
+  ): PolicySet {
+    const { direction } = how;
+    const tiers = PolicyStore.tiersOf(endpoint.tiers, direction);
+    const { profiles } = endpoint;
+    const uses = this.#store.localUses({ direction, tiers, profiles });
+    how.uses.push(...uses);
+    const local = localFactsOf(address, uses, this.#ipSets);
+    return this.#sets.acquire({ direction, tiers, profiles, local });
+  }
+
+  #release(sets: Readonly<Record<Direction, PolicySet>>): void {
+    for (const direction of DIRECTIONS) this.#sets.release(sets[direction]);
+  }
+}
+
+function addressesOf(endpoint: TableEndpoint): number[] {
+  return endpoint.addresses.map(parseAddress4).filter((address) => address !== null);
+}
+
+function factsOfEndpoint(endpoint: TableEndpoint, index: number): AddressFacts {
+  const flags = INFO_LOCAL_WORKLOAD | (endpoint.ready ? INFO_READY : 0);
+  const mac = endpoint.mac?.split(':').map((byte) => Number.parseInt(byte, 16));
+  return {
+    ...NO_FACTS,
+    ...{ flags, ifindex: endpoint.ifindex, endpoint: index },
+    ...(mac?.length === 6 && mac.every((byte) => byte >= 0 && byte <= 255) ? { mac } : {}),
+  };
+}

@@ -1,0 +1,126 @@
+import { parseAddress4 } from './ipv4.js';
+import { l4Position } from './l4-space.js';
+import { HEADER } from './policy-block.js';
+import {
+  CELL_ALLOW,
+  CELL_LOG,
+  CELL_TRACE_SHIFT,
+  CHILD,
+  EP_WORDS,
+  INFO_LOCAL_WORKLOAD,
+  INFO_READY,
+  INFO_WORDS,
+  LINE_WORDS,
+  MODE_ALLOW,
+  MODE_DENSE,
+  NODE_ENTRIES,
+  type PolicyMaps,
+} from './policy-maps.js';
+
+export interface Packet {
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: number;
+  /** Host order; ICMP and protocols without ports: 0. */
+  readonly sourcePort: number;
+  /** Host order; ICMP: type << 8 | code; protocols without ports: 0. */
+  readonly destinationPort: number;
+}
+
+export interface Verdict {
+  readonly allow: boolean;
+  readonly log: boolean;
+  /** 0: the policy set is closed for an error. */
+  readonly trace: number;
+}
+
+/** What the BPF program finds for the first packet of a connection. */
+export interface Lookup {
+  /** Policy of the source; null: it is no workload of this host. */
+  readonly egress: Verdict | null;
+  /** Policy of the destination; null: it is no workload of this host. */
+  readonly ingress: Verdict | null;
+  /** false: the destination is a workload of this host that may not be delivered to yet. */
+  readonly ready: boolean;
+  /** Every policy asked allows, and the destination is ready. */
+  readonly allow: boolean;
+}
+
+const CLOSED: Verdict = { allow: false, log: false, trace: 0 };
+
+interface Info {
+  readonly classId: number;
+  readonly flags: number;
+  readonly endpoint: number;
+}
+
+/** The walk of the BPF program, over the same bytes and nothing else. */
+export function lookupPacket(maps: PolicyMaps, packet: Packet): Lookup {
+  const source = infoOf(maps, addressOf(packet.source));
+  const destination = infoOf(maps, addressOf(packet.destination));
+  const l4 = maps.l4[l4Position(packet.protocol, packet.destinationPort)] ?? 0;
+  const sourceL4 = maps.l4[l4Position(packet.protocol, packet.sourcePort)] ?? 0;
+  const judge = (own: Info, peer: Info, word: number): Verdict | null => {
+    if ((own.flags & INFO_LOCAL_WORKLOAD) === 0) return null;
+    const set = maps.eps[own.endpoint * EP_WORDS + word] ?? 0;
+    return evaluate(maps, set, { classId: peer.classId, l4, sourceL4 });
+  };
+  const egress = judge(source, destination, 1);
+  const ingress = judge(destination, source, 0);
+  const ready = ingress === null || (destination.flags & INFO_READY) !== 0;
+  const allow = egress?.allow !== false && ingress?.allow !== false && ready;
+  return { egress, ingress, ready, allow };
+}
+
+function infoOf(maps: PolicyMaps, address: number): Info {
+  let entry = maps.root4[address >>> 16] ?? 0;
+  for (const shift of [8, 0]) {
+    if ((entry & CHILD) === 0) break;
+    entry = maps.nodes4[(entry & ~CHILD) * NODE_ENTRIES + ((address >>> shift) & 255)] ?? 0;
+  }
+  const at = entry * INFO_WORDS;
+  const [classId = 0, flags = 0, , endpoint = 0] = maps.info.subarray(at, at + INFO_WORDS);
+  return { classId, flags, endpoint };
+}
+
+function evaluate(
+  maps: PolicyMaps,
+  set: number,
+  packet: { readonly classId: number; readonly l4: number; readonly sourceL4: number },
+): Verdict {
+  const descriptor = maps.policySets[set] ?? 0n;
+  const mode = Number(descriptor & 0xffn);
+  if (mode === MODE_ALLOW) return { allow: true, log: false, trace: 0 };
+  if (mode !== MODE_DENSE) return CLOSED;
+  const { arena } = maps;
+  const line = Number(descriptor >> 24n);
+  const head = (word: number): number => arena[line * LINE_WORDS + word] ?? 0;
+  const half = (offset: number, index: number): number => {
+    const word = arena[(line + offset) * LINE_WORDS + (index >>> 1)] ?? 0;
+    return LITTLE_ENDIAN === ((index & 1) === 1) ? word >>> 16 : word & 0xffff;
+  };
+  const l4s = head(HEADER.l4s);
+  if (packet.classId >= head(HEADER.classes) || packet.l4 >= l4s || packet.sourceL4 >= l4s) {
+    return CLOSED;
+  }
+  const row = half(head(HEADER.cmap), packet.classId);
+  const column = half(head(HEADER.lmap), packet.l4);
+  const smap = head(HEADER.smap);
+  const sourceColumn = smap === 0 ? 0 : half(smap, packet.sourceL4);
+  const columns = head(HEADER.columns);
+  const cell = (row * columns + column) * head(HEADER.sourceColumns) + sourceColumn;
+  const value = arena[(line + head(HEADER.cells)) * LINE_WORDS + cell] ?? 0;
+  return {
+    allow: (value & CELL_ALLOW) !== 0,
+    log: (value & CELL_LOG) !== 0,
+    trace: value >>> CELL_TRACE_SHIFT,
+  };
+}
+
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+function addressOf(text: string): number {
+  const address = parseAddress4(text);
+  if (address === null) throw new RangeError(`${text} is not an IPv4 address`);
+  return address;
+}

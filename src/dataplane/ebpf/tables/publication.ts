@@ -1,0 +1,227 @@
+import type { AddressClasses, Move } from './address-classes.js';
+import type { AddressTrie } from './address-trie.js';
+import type { ClassTable } from './class-table.js';
+import type { EndpointTable, ServedAddress } from './endpoint-table.js';
+import type { InfoTable } from './info-table.js';
+import type { L4Classes, L4Split } from './l4-classes.js';
+import type { PolicyBlock } from './policy-block.js';
+import { EP_WORDS, INFO_LOCAL_WORKLOAD } from './policy-maps.js';
+import type { PolicySet, PolicySets } from './policy-sets.js';
+import type { Stores } from './stores.js';
+import type { Direction } from './traces.js';
+
+export interface PublicationParts {
+  readonly addresses: AddressClasses;
+  readonly trie: AddressTrie;
+  readonly classes: ClassTable;
+  readonly infos: InfoTable;
+  readonly l4: L4Classes;
+  readonly sets: PolicySets;
+  readonly endpoints: EndpointTable;
+  readonly eps: Uint32Array;
+  readonly stores: Stores;
+}
+
+/** Word of each direction in mgy_ep. */
+const EP_WORD: Readonly<Record<Direction, number>> = { ingress: 0, egress: 1 };
+const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
+
+/** An endpoint record that is to refer to another policy set, or (to null) that will not be reached. */
+interface Switch {
+  readonly served: ServedAddress;
+  readonly direction: Direction;
+  readonly from: PolicySet;
+  readonly to: PolicySet | null;
+}
+
+/**
+ * Takes packets from the verdicts shown to the verdicts wanted, so that each (endpoint, direction, remote
+ * address, protocol and ports) changes over in exactly one store:
+ *   prepare  nothing changes yet: classes and L4 classes that are to come behave as those they come from,
+ *            and where addresses and rules change in one commit, addresses step aside into classes that
+ *            the old blocks judge by the old signature and the new blocks by the new one
+ *   switch   one descriptor store per policy set
+ *   settle   records, leaves and pages take their final form, which the new blocks judge the same
+ */
+export class Publication {
+  readonly #parts: PublicationParts;
+  readonly #moves: readonly Move[];
+  readonly #splits: readonly L4Split[];
+  readonly #switches: readonly Switch[];
+  /** Blocks to show, by set; written before the first of them is shown. */
+  readonly #flips = new Map<PolicySet, PolicyBlock | null>();
+  /** Transition classes, by the class they come from. */
+  readonly #from = new Map<number, number>();
+  /** Transition class of a pair of classes; the final class where no detour is needed. */
+  readonly #via = new Map<string, number>();
+  /** Descriptors that endpoint records use while both their sets may change: where they lead in the end. */
+  readonly #stopovers = new Map<
+    string,
+    { readonly index: number; readonly to: PolicySet | null }
+  >();
+
+  constructor(parts: PublicationParts, moves: readonly Move[], splits: readonly L4Split[]) {
+    this.#parts = parts;
+    this.#moves = moves;
+    this.#splits = splits;
+    this.#switches = switchesOf(parts.endpoints);
+  }
+
+  run(): void {
+    const changing = this.#parts.sets.live().filter((set) => set.shown && set.next !== null);
+    const reclassed = this.#moves.filter((move) => this.#pairOf(move) !== null);
+    const arrivals = this.#switches.some(({ to }) => to !== null);
+    const detour = reclassed.length > 0 && (changing.length > 0 || arrivals);
+    this.#prepareClasses(detour ? reclassed : []);
+    this.#prepareBlocks();
+    this.#parts.l4.show();
+    if (detour) this.#stepAside();
+    this.#buildBlocks(changing, detour);
+    this.#makeStopovers();
+    this.#flip();
+    this.#settleEndpoints();
+    this.#settleAddresses();
+    this.#parts.l4.join();
+    this.#parts.l4.show();
+  }
+
+  /** Chooses for each pair of classes whether its addresses can go straight to the final one. */
+  #prepareClasses(moves: readonly Move[]): void {
+    const { classes, sets } = this.#parts;
+    const blocks = sets.shown().flatMap(({ block }) => (block === null ? [] : [block]));
+    for (const move of moves) {
+      const pair = this.#pairOf(move);
+      if (pair === null || this.#via.has(pair.key)) continue;
+      const atoms = classes.get(pair.to)?.atoms ?? [];
+      const same = blocks.every((block) => block.rowOf(pair.from) === block.rowLike(atoms));
+      const via = same ? pair.to : classes.acquireTransition(pair.to);
+      if (!same) this.#from.set(via, pair.from);
+      this.#via.set(pair.key, via);
+    }
+  }
+
+  /** Every block that may be in use gets entries for new classes, under the rules it was built for. */
+  #prepareBlocks(): void {
+    const fresh = this.#parts.classes.takeFresh();
+    if (fresh.length + this.#splits.length === 0) return;
+    for (const set of this.#parts.sets.shown()) {
+      const { block } = set;
+      if (block === null) continue;
+      const fits =
+        this.#splits.every((split) => block.splitL4(split)) &&
+        fresh.every((added) => {
+          const from = this.#from.get(added.id);
+          const row = from === undefined ? undefined : block.rowOf(from);
+          return row === undefined ? block.addClass(added) : block.setRow(added.id, row);
+        });
+      if (!fits) this.#parts.sets.relocate(set, this.#from);
+    }
+  }
+
+  #stepAside(): void {
+    const { addresses, infos, classes } = this.#parts;
+    for (const move of this.#moves) {
+      const pair = this.#pairOf(move);
+      const via = pair === null ? undefined : this.#via.get(pair.key);
+      if (via === undefined) continue;
+      classes.retain(via);
+      addresses.show(move.node, addresses.acquireInfo(via, infos.factsOf(move.from)));
+    }
+    this.#paint(this.#moves);
+    // The records hold them from here on.
+    for (const via of this.#from.keys()) classes.release(via);
+  }
+
+  #buildBlocks(changing: readonly PolicySet[], detour: boolean): void {
+    const { sets } = this.#parts;
+    const build = new Set([...changing, ...sets.live().filter((set) => !set.shown)]);
+    // Where an endpoint arrives, its peers must already be judged by what they will be.
+    if (detour) for (const { to } of this.#switches) if (to !== null) build.add(to);
+    for (const set of build) this.#flips.set(set, sets.build(set));
+  }
+
+  /** A record whose old or new set is about to change goes by a descriptor of its own. */
+  #makeStopovers(): void {
+    const { sets, eps, stores } = this.#parts;
+    for (const { served, direction, from, to } of this.#switches) {
+      const fixed = !this.#flips.has(from) && (to === null || !to.shown || !this.#flips.has(to));
+      if (fixed) continue;
+      const key = `${from.index} ${to?.index ?? ''}`;
+      const stopover = this.#stopovers.get(key) ?? { index: sets.stopover(from), to };
+      this.#stopovers.set(key, stopover);
+      stores.word(eps, served.index * EP_WORDS + EP_WORD[direction], stopover.index);
+    }
+  }
+
+  #flip(): void {
+    const { sets } = this.#parts;
+    for (const [set, block] of this.#flips) sets.flip(set, block);
+    for (const { index, to } of this.#stopovers.values()) {
+      if (to !== null) sets.describe(index, to.block, to.generation);
+    }
+  }
+
+  /** New records are whole before a leaf leads to them; others change by one word per direction. */
+  #settleEndpoints(): void {
+    const { endpoints, eps, stores } = this.#parts;
+    for (const served of endpoints.served.values()) {
+      const { index, want, shown, ifindex } = served;
+      const first = index * EP_WORDS;
+      if (shown === null) {
+        eps.set([want.ingress.index, want.egress.index, 0, ifindex, 0, 0, 0, 0], first);
+      } else {
+        for (const direction of DIRECTIONS) {
+          const word = first + EP_WORD[direction];
+          if (eps[word] !== want[direction].index) stores.word(eps, word, want[direction].index);
+        }
+        if (eps[first + 3] !== ifindex) stores.word(eps, first + 3, ifindex);
+      }
+      if (shown?.ingress === want.ingress && shown.egress === want.egress) continue;
+      served.shown = want;
+      for (const direction of DIRECTIONS) want[direction].shown = true;
+    }
+  }
+
+  /**
+   * Addresses that cease to be local go first, those that become local last: in between, remote addresses
+   * change class, which neither may see.
+   */
+  #settleAddresses(): void {
+    const { addresses, infos } = this.#parts;
+    const local = (info: number): boolean =>
+      (infos.factsOf(info).flags & INFO_LOCAL_WORKLOAD) !== 0;
+    const rankOf = ({ from, to }: Move): number => Number(local(to)) - Number(local(from));
+    const ranked = this.#moves.map((move) => ({ move, rank: rankOf(move) }));
+    for (const rank of [-1, 0, 1]) {
+      const moves = ranked.filter((entry) => entry.rank === rank).map(({ move }) => move);
+      for (const { node, to } of moves) addresses.show(node, to);
+      this.#paint(moves);
+    }
+  }
+
+  #paint(moves: readonly Move[]): void {
+    const { trie, addresses } = this.#parts;
+    for (const { node } of moves) trie.paint(addresses.tree, node);
+  }
+
+  #pairOf(move: Move): { readonly key: string; readonly from: number; readonly to: number } | null {
+    const from = this.#parts.infos.classOf(move.from);
+    const to = this.#parts.infos.classOf(move.to);
+    return from === to ? null : { key: `${from} ${to}`, from, to };
+  }
+}
+
+function switchesOf({ served, removed }: EndpointTable): Switch[] {
+  const switches: Switch[] = [];
+  const add = (address: ServedAddress, stays: boolean): void => {
+    for (const direction of DIRECTIONS) {
+      const from = address.shown?.[direction];
+      const to = stays ? address.want[direction] : null;
+      if (from !== undefined && from !== to)
+        switches.push({ served: address, direction, from, to });
+    }
+  };
+  for (const address of served.values()) add(address, true);
+  for (const address of removed) add(address, false);
+  return switches;
+}
