@@ -15,6 +15,11 @@ extern const volatile struct mgy_config mgy_config;
 #endif
 /* Own frame: keeps the fast path short in the instruction cache. Not every program uses every one. */
 #define mgy_noinline __attribute__((noinline, unused))
+/*
+ * Verified once, on its own, whoever calls it: arguments are scalars, the context or fixed memory. Weak, as
+ * several objects define it.
+ */
+#define mgy_global __attribute__((noinline, weak))
 #define mgy_likely(x) __builtin_expect(!!(x), 1)
 #define mgy_unlikely(x) __builtin_expect(!!(x), 0)
 /* User space stores single words while we read: read each of them once. */

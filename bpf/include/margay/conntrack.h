@@ -112,13 +112,14 @@ static mgy_noinline enum mgy_reason mgy_ct_store(const struct mgy_pkt *pkt, stru
 
 /*
  * The entry of the packet quoted by an ICMP error, if the error answers it: the quoted packet was sent by
- * the error's addressee, and `entry direction` tells whether from key.b. NULL: relates to nothing.
+ * the error's addressee. *inner_ba tells whether it went from key.b. NULL: relates to nothing.
  */
 static mgy_noinline struct mgy_ct_val *mgy_ct_related(struct __sk_buff *skb, const struct mgy_pkt *pkt,
 						      int *inner_ba)
 {
 	struct mgy_ct_key key = {};
-	__u32 at = pkt->l4_off + MGY_ICMP_LEN, l4;
+	/* At most 14 + 60; the verifier wants to see a bound. */
+	__u32 at = (pkt->l4_off & 127) + MGY_ICMP_LEN, l4;
 	struct mgy_icmp *icmp;
 	struct mgy_udp *ports;
 	struct mgy_ip4 *ip;

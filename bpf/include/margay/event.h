@@ -61,13 +61,17 @@ struct mgy_verdict {
  * One record per side whose rules logged, each with the final reason; and, if drops are logged, one for a
  * drop that the deciding side has not logged already. Drops of packets that claim a connection are silent.
  */
-static mgy_noinline int mgy_report(struct __sk_buff *skb, const struct mgy_pkt *pkt,
-				   enum mgy_reason reason, const struct mgy_verdict *verdict)
+mgy_global int mgy_report(struct __sk_buff *skb, const struct mgy_pkt *pkt, enum mgy_reason reason,
+			  const struct mgy_verdict *verdict)
 {
-	__u32 decider = reason == MGY_DROP_POLICY_OUT  ? verdict->out
-			: reason == MGY_DROP_POLICY_IN ? verdict->in
-						       : 0;
+	__u32 decider = 0;
 
+	if (!pkt || !verdict)
+		return 0;
+	if (reason == MGY_DROP_POLICY_OUT)
+		decider = verdict->out;
+	else if (reason == MGY_DROP_POLICY_IN)
+		decider = verdict->in;
 	if (verdict->out & MGY_CELL_LOG)
 		mgy_emit(skb, pkt, reason, 1, verdict->out >> MGY_CELL_TRACE_SHIFT);
 	if (verdict->in & MGY_CELL_LOG)

@@ -153,19 +153,33 @@ static __always_inline enum mgy_reason mgy_policy_cell(__u32 ps, __u32 cls, cons
 /* Side of a flow that policy is asked about. */
 enum mgy_side { MGY_SIDE_OUT, MGY_SIDE_IN };
 
-/* Policy of local endpoint `ep` for a peer of class `cls`: MGY_OK_NEW or why not. */
-static mgy_noinline enum mgy_reason mgy_policy(__u32 ep, enum mgy_side side, __u32 cls,
-					       const struct mgy_l4 *l4, __u32 *cell)
+/*
+ * Policy of local endpoint `ep` for a peer of class `cls`. `l4` is dst << 16 | src. Returns the reason in the
+ * upper half (MGY_OK_NEW or why not) and the cell in the lower.
+ */
+mgy_global __u64 mgy_policy_of(__u32 ep, __u32 side, __u32 cls, __u32 l4)
 {
 	const struct mgy_ep *record = bpf_map_lookup_elem(&mgy_ep_v1, &ep);
-	enum mgy_reason reason;
+	struct mgy_l4 classes = {};
+	__u64 reason;
+	__u32 cell = 0;
 
-	*cell = 0;
 	if (!record)
-		return MGY_DROP_NO_POLICY_SET;
-	reason = mgy_policy_cell(side == MGY_SIDE_OUT ? record->ps_out : record->ps_in, cls, l4, cell);
-	if (reason != MGY_OK_NEW || *cell & MGY_CELL_ALLOW)
-		return reason;
-	return side == MGY_SIDE_OUT ? MGY_DROP_POLICY_OUT : MGY_DROP_POLICY_IN;
+		return (__u64)MGY_DROP_NO_POLICY_SET << 32;
+	classes.dst = l4 >> 16;
+	classes.src = l4 & 0xffff;
+	reason = mgy_policy_cell(side == MGY_SIDE_OUT ? record->ps_out : record->ps_in, cls, &classes, &cell);
+	if (reason == MGY_OK_NEW && !(cell & MGY_CELL_ALLOW))
+		reason = side == MGY_SIDE_OUT ? MGY_DROP_POLICY_OUT : MGY_DROP_POLICY_IN;
+	return reason << 32 | cell;
+}
+
+static __always_inline enum mgy_reason mgy_policy(__u32 ep, enum mgy_side side, __u32 cls,
+						  const struct mgy_l4 *l4, __u32 *cell)
+{
+	__u64 answer = mgy_policy_of(ep, side, cls, l4->dst << 16 | l4->src);
+
+	*cell = answer;
+	return answer >> 32;
 }
 #endif
