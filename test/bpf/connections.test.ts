@@ -175,6 +175,14 @@ describe('ICMP errors', () => {
     expect(b(p.icmpError(ip, about))).toBe('drop-invalid');
   });
 
+  test('know queries other than echo', () => {
+    const query = p.icmp({ from: w.A, to: w.B, type: 13 });
+    expect(a(query)).toBe('ok-new');
+    expect(b(p.icmpError({ from: w.B, to: w.A }, query))).toBe('ok-related');
+    const echo = p.icmp({ from: w.A, to: w.B, type: 8 });
+    expect(b(p.icmpError({ from: w.B, to: w.A }, echo))).toBe('drop-invalid');
+  });
+
   test('need the source address of their sender', () => {
     a(there(p.TCP_SYN));
     const error = p.icmpError({ from: '10.99.0.1', to: w.A }, there(p.TCP_SYN));

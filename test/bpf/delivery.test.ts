@@ -64,6 +64,7 @@ describe('a process of this host', () => {
 
   test('may not be imitated from the network', () => {
     toA(request);
+    fromA(reply);
     expect(net(p.tcp({ from: w.HOST, to: w.A, flags: p.TCP_RST }))).toEqual([-1, 'ok-pass']);
     expect(world.entries().map(({ flags }) => flags & abi.MGY_CT_RST)).toEqual([0]);
     expect(toA(p.tcp({ from: w.HOST, to: w.A, sport: 5 }), w.IF_NET)).toEqual([
@@ -126,6 +127,19 @@ describe('what the stack forwards to a workload', () => {
       'ok-established',
     ]);
     world.setAddress(late, 0);
+  });
+
+  test('replies and errors do not follow an address to another interface', () => {
+    const out = p.tcp({ from: w.A, to: w.EXTERNAL });
+    const reply = p.tcp({ from: w.EXTERNAL, to: w.A, sport: 80, dport: 40000, flags: p.TCP_ACK });
+    const error = p.icmpError({ from: '198.51.100.1', to: w.A, type: 11 }, out);
+    expect(fromA(out)).toEqual([-1, 'ok-new']);
+    world.setInfo(1, { ifindex: w.IF_C });
+    const toC = (packet: Uint8Array): string =>
+      world.run('mgy_to_wl', packet, { ifindex: w.IF_C, ingressIfindex: w.IF_NET }).reason;
+    const met = [toC(reply), toC(error), net(error)];
+    world.setInfo(1, { ifindex: w.IF_A });
+    expect(met).toEqual(['drop-ct-direction', 'drop-invalid', [2, 'drop-invalid']]);
   });
 
   test('after address translation: the new tuple is asked for by itself, replies pass both ways', () => {

@@ -164,6 +164,13 @@ describe('the object', () => {
     world.close();
   });
 
+  test('the configuration is the only object in .rodata', () => {
+    const sections = execFileSync('llvm-objdump', ['-h', BPF_OBJECT], { encoding: 'utf8' });
+    const size = /\s\.rodata\s+([0-9a-f]+)/.exec(sections)?.[1] ?? '';
+    expect(Number.parseInt(size, 16)).toBe(abi.mgyConfig.size);
+    expect(sections).not.toMatch(/\s\.(bss|data)\s/);
+  });
+
   test('the generated ABI and reference page are up to date', () => {
     const script = join(REPOSITORY, 'scripts', 'generate-abi.mjs');
     execFileSync(process.execPath, [script, '--check', '--object', BPF_OBJECT]);

@@ -77,6 +77,17 @@ describe('packets from a workload', () => {
     expect(world.entries()).toHaveLength(reason === 'ok-new' ? 1 : 0);
   });
 
+  test.each([
+    ['a low octet', '10.65.1.129', '10.65.1.1'],
+    ['the third octet', '10.65.130.3', '10.65.2.3'],
+    ['the second octet', '10.200.0.3', '10.72.0.3'],
+    ['the first octet', '138.65.0.3', '10.65.0.3'],
+  ])('addresses that differ in the high bit of %s are told apart', (_, mine, other) => {
+    world.setAddress(mine, 7);
+    expect(send(p.tcp({ from: w.A, to: mine })).reason).toBe('drop-to-host');
+    expect(send(p.tcp({ from: w.A, to: other })).reason).toBe('ok-new');
+  });
+
   test('an endpoint without record denies', () => {
     const packet = p.tcp({ from: w.BROKEN, to: w.B });
     expect(outcome(send(packet, w.IF_BROKEN))).toEqual([DROP, 'drop-no-policy-set']);
