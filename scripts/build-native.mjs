@@ -82,7 +82,10 @@ function toolWord(name) {
 
 /** uv.h comes with Node's own distribution, or with libuv1-dev. */
 function uvInclude() {
-  const places = [join(dirname(dirname(realpathSync(process.execPath))), 'include', 'node'), '/usr/include'];
+  const places = [
+    join(dirname(dirname(realpathSync(process.execPath))), 'include', 'node'),
+    '/usr/include',
+  ];
   const found = places.find((place) => existsSync(join(place, 'uv.h')));
   if (!found) throw new Stop(`uv.h is neither in ${places.join(' nor in ')}: install libuv1-dev`);
   return found;
@@ -91,7 +94,9 @@ function uvInclude() {
 /** What every target depends on besides its own sources. */
 function sharedWords() {
   const version = (name) => {
-    const { version: found } = JSON.parse(readFileSync(join(packageFolder(name), 'package.json'), 'utf8'));
+    const { version: found } = JSON.parse(
+      readFileSync(join(packageFolder(name), 'package.json'), 'utf8'),
+    );
     return `${name} ${found}`;
   };
   return [
@@ -131,7 +136,15 @@ function configure() {
   const cmakeJs = join(packageFolder('cmake-js'), 'bin', 'cmake-js');
   const defines = Object.entries(settings).map(([name, value]) => `--CD${name}=${value}`);
   step('configure with cmake-js', () =>
-    run(process.execPath, [cmakeJs, 'configure', '--out', CMAKE, '--config', 'Release', ...defines]),
+    run(process.execPath, [
+      cmakeJs,
+      'configure',
+      '--out',
+      CMAKE,
+      '--config',
+      'Release',
+      ...defines,
+    ]),
   );
 }
 
@@ -164,7 +177,14 @@ function sweepTestObjects() {
 
 function build(target) {
   step(`build ${target.name}`, () =>
-    run('cmake', ['--build', CMAKE, '--target', target.goal, '--parallel', `${availableParallelism()}`]),
+    run('cmake', [
+      '--build',
+      CMAKE,
+      '--target',
+      target.goal,
+      '--parallel',
+      `${availableParallelism()}`,
+    ]),
   );
   const outputs = target.outputs.flatMap(install);
   writeStamp(stampOf(target), { fingerprint: target.wanted, outputs });

@@ -20,7 +20,12 @@ const isExpected = (path) =>
 
 /** Archives named in apt's own sources, whatever their format; apt's proxy settings apply to them. */
 function mirrors() {
-  const listed = ask('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages']);
+  const listed = ask('apt-get', [
+    'indextargets',
+    '--format',
+    '$(REPO_URI)',
+    'Created-By: Packages',
+  ]);
   return [...new Set((listed ?? '').split('\n').filter(Boolean))];
 }
 

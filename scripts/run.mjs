@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 export const REPOSITORY = dirname(dirname(fileURLToPath(import.meta.url)));
 export const CACHE = join(REPOSITORY, '.cache');
-const LOG_TAIL_LINES = 40;
+const LOG_HEAD_LINES = 15;
+const LOG_TAIL_LINES = 30;
 
 /** Stops a script with a message and no stack: the reader can act on it. */
 export class Stop extends Error {}
@@ -25,10 +26,16 @@ export function run(command, args, options = {}) {
     ...options,
   });
   if (result.status === 0) return result.stdout ?? '';
-  const printed = `${result.stdout ?? ''}${result.stderr ?? ''}`.trimEnd().split('\n');
   const reason = result.error?.message ?? `exit ${result.status ?? result.signal}`;
   const call = [command, ...args].join(' ');
-  throw new Stop(`${call}: ${reason}\n${printed.slice(-LOG_TAIL_LINES).join('\n')}`);
+  throw new Stop(`${call}: ${reason}\n${excerpt(`${result.stdout ?? ''}${result.stderr ?? ''}`)}`);
+}
+
+/** Compilers say it last, npm says it first: both ends of a long output. */
+function excerpt(text) {
+  const lines = text.trimEnd().split('\n');
+  if (lines.length <= LOG_HEAD_LINES + LOG_TAIL_LINES) return lines.join('\n');
+  return [...lines.slice(0, LOG_HEAD_LINES), '…', ...lines.slice(-LOG_TAIL_LINES)].join('\n');
 }
 
 /** As run(), but null instead of a failure: for questions. */
@@ -61,7 +68,10 @@ export function filesBelow(path, keep = () => true) {
 export function fingerprint(files, words = []) {
   const hash = createHash('sha256');
   for (const file of files) {
-    hash.update(`${file}\0`).update(readFileSync(join(REPOSITORY, file))).update('\0');
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(REPOSITORY, file)))
+      .update('\0');
   }
   for (const word of words) hash.update(`${word}\0`);
   return hash.digest('hex');
