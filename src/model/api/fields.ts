@@ -49,14 +49,18 @@ export interface PruneOptions {
   readonly problems: Problem[];
 }
 
-/** Returns the same object if nothing had to go. */
-export function prune(node: FieldNode, value: unknown, path: Path, options: PruneOptions): unknown {
+/** Returns the same object if nothing had to go. `path` says where `value` is; it is left as it was. */
+export function prune(
+  node: FieldNode,
+  value: unknown,
+  path: (string | number)[],
+  options: PruneOptions,
+): unknown {
   switch (node.type) {
     case 'object':
       return isObject(value) ? pruneObject(node.fields, value, path, options) : value;
     case 'list':
-      if (!Array.isArray(value) || node.item.type === 'scalar') return value;
-      return mapSame(value, (item, i) => prune(node.item, item, [...path, i], options));
+      return Array.isArray(value) ? pruneList(node.item, value, path, options) : value;
     case 'map':
       return isObject(value) ? nullsToEmpty(value) : value;
     case 'scalar':
@@ -66,33 +70,67 @@ export function prune(node: FieldNode, value: unknown, path: Path, options: Prun
   }
 }
 
+/** Nearly every object stays as it is, so nothing is copied until something has to go. */
 function pruneObject(
   fields: ReadonlyMap<string, FieldNode>,
   value: Readonly<Record<string, unknown>>,
-  path: Path,
+  path: (string | number)[],
   options: PruneOptions,
 ): unknown {
-  let changed = false;
-  const kept: [string, unknown][] = [];
+  let changes: Map<string, unknown> | undefined;
   for (const key of Object.keys(value)) {
     const before = value[key];
     const field = fields.get(key);
+    let after = before;
     if (field === undefined) {
-      if (options.strict) {
-        changed = true;
-        options.problems.push(unknownField(key, [...path, key], fields));
-      } else kept.push([key, before]);
-      continue;
+      if (!options.strict) continue;
+      options.problems.push(unknownField(key, [...path, key], fields));
+      after = undefined;
+    } else if (isUnset(before, options)) after = undefined;
+    else if (field !== SCALAR) {
+      path.push(key);
+      after = prune(field, before, path, options);
+      path.pop();
     }
-    if (isUnset(before, options)) {
-      changed = true;
-      continue;
-    }
-    const after = field === SCALAR ? before : prune(field, before, [...path, key], options);
-    if (after !== before) changed = true;
-    kept.push([key, after]);
+    if (after === before && after !== undefined) continue;
+    changes ??= new Map();
+    changes.set(key, after);
   }
-  return changed ? Object.fromEntries(kept) : value;
+  return changes === undefined ? value : withChanges(value, changes);
+}
+
+/** undefined takes the field away. Own properties are made, whatever their name. */
+function withChanges(
+  value: Readonly<Record<string, unknown>>,
+  changes: ReadonlyMap<string, unknown>,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(value)
+      .map(([key, before]): [string, unknown] => [
+        key,
+        changes.has(key) ? changes.get(key) : before,
+      ])
+      .filter(([, after]) => after !== undefined),
+  );
+}
+
+function pruneList(
+  item: FieldNode,
+  values: readonly unknown[],
+  path: (string | number)[],
+  options: PruneOptions,
+): readonly unknown[] {
+  if (item === SCALAR) return values;
+  let copy: unknown[] | undefined;
+  for (let i = 0; i < values.length; i++) {
+    path.push(i);
+    const after = prune(item, values[i], path, options);
+    path.pop();
+    if (after === values[i]) continue;
+    copy ??= [...values];
+    copy[i] = after;
+  }
+  return copy ?? values;
 }
 
 const isUnset = (value: unknown, { keepEmptyLists }: PruneOptions): boolean =>
@@ -117,11 +155,6 @@ function nullsToEmpty(value: Readonly<Record<string, unknown>>): unknown {
   const entries = Object.entries(value);
   if (!entries.some(([, text]) => text === null)) return value;
   return Object.fromEntries(entries.map(([key, text]) => [key, text ?? '']));
-}
-
-function mapSame(values: readonly unknown[], change: (value: unknown, i: number) => unknown) {
-  const after = values.map(change);
-  return after.some((value, i) => value !== values[i]) ? after : values;
 }
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -46,9 +46,8 @@ export function checkMetadata(
   options: { readonly mode: Mode; readonly report: Report },
 ): void {
   const { mode, report } = options;
-  checkName(info, value, options);
+  checkIdentity(info, value, options);
   if (mode === 'stored') return;
-  checkNamespace(info, value.namespace, options);
   checkLabels(['metadata', 'labels'], value.labels, report);
   if (info.kind === 'GlobalNetworkSet' || info.kind === 'NetworkSet') {
     const label = value.labels?.[NAMESPACE_LABEL];
@@ -58,6 +57,16 @@ export function checkMetadata(
   }
   checkAnnotations(value.annotations, report);
   checkVersions(value, options);
+}
+
+/** The name, and whether there is a namespace where there has to be one. */
+export function checkIdentity(
+  info: KindInfo,
+  value: Partial<Metadata>,
+  options: { readonly mode: Mode; readonly report: Report },
+): void {
+  checkName(info, value, options);
+  if (options.mode !== 'stored') checkNamespace(info, value.namespace, options);
 }
 
 const SINGLETONS: ReadonlySet<string> = new Set([

@@ -48,5 +48,6 @@ export function describeProblem({ path, value, reason }: Problem): string {
   const shown = shownValue(value);
   const found =
     shown === undefined ? '' : `${typeof value === 'string' ? JSON.stringify(shown) : shown} `;
-  return `${formatPath(path)}: ${found}${reason}`;
+  const where = path.length === 0 ? '' : `${formatPath(path)}: `;
+  return `${where}${found}${reason}`;
 }

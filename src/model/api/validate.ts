@@ -7,7 +7,7 @@ import type { Metadata, Resource } from '../update.js';
 import type { Definition, Draft, Mode } from './definition.js';
 import { DEFINITIONS } from './definitions.js';
 import { type FieldNode, fieldsOf, isObject, prune } from './fields.js';
-import { checkMetadata, metadata } from './metadata.js';
+import { checkIdentity, checkMetadata, metadata } from './metadata.js';
 import type { Problem, Report } from './problem.js';
 import { API_VERSION, closestKind, type KindInfo, kindInfo } from './registry.js';
 import { object, type Source } from './schema.js';
@@ -104,6 +104,29 @@ function finish(
   return complete === draft ? parsed : { ...parsed, ...complete };
 }
 
+/** Which object is meant: only kind, name and namespace are checked, and nothing is filled in. */
+export function validateIdentity(value: unknown): Validation {
+  const info = identify(value);
+  if ('reason' in info) return { ok: false, problems: [info] };
+  const named = isObject(value) ? (value['metadata'] ?? {}) : {};
+  const problems: Problem[] = [];
+  const parsed = metadata.safeParse(named);
+  if (!parsed.success) {
+    const root = { metadata: named };
+    problems.push(
+      ...parsed.error.issues.map((issue) =>
+        problemOf({ ...issue, path: ['metadata', ...issue.path] }, root),
+      ),
+    );
+  } else {
+    const report = reporter(problems);
+    checkIdentity(info, parsed.data as Partial<Metadata>, { mode: 'manifest', report });
+  }
+  return problems.length > 0
+    ? { ok: false, problems }
+    : { ok: true, resource: { ...(value as Resource), metadata: named as Metadata } };
+}
+
 /** Rules between an object as stored and as it shall be: both must have been validated. */
 export function validateChange(before: Resource, after: Resource): readonly Problem[] {
   const info = kindInfo(after.kind);
@@ -124,7 +147,8 @@ const reporter =
 
 /** What kind of object is it? Kind and version are named together, whichever is wrong. */
 function identify(value: unknown): KindInfo | Problem {
-  if (!isObject(value)) return { path: [], value: undefined, reason: 'must be an object' };
+  if (!isObject(value))
+    return { path: [], value: undefined, reason: 'the document must be an object' };
   const { apiVersion, kind } = value;
   const info = typeof kind === 'string' ? kindInfo(kind) : undefined;
   if (info !== undefined && apiVersion === API_VERSION) return info;
@@ -134,10 +158,13 @@ function identify(value: unknown): KindInfo | Problem {
 
 function unknownType(kind: unknown, apiVersion: unknown, info: KindInfo | undefined): string {
   const near = typeof kind === 'string' && info === undefined ? closestKind(kind) : undefined;
-  const hints = [
-    ...(near === undefined ? [] : [`kind "${near}"`]),
-    ...(apiVersion === API_VERSION ? [] : [`apiVersion "${API_VERSION}"`]),
-  ];
+  const hints =
+    info === undefined && near === undefined
+      ? []
+      : [
+          ...(near === undefined ? [] : [`kind "${near}"`]),
+          ...(apiVersion === API_VERSION ? [] : [`apiVersion "${API_VERSION}"`]),
+        ];
   const hint = hints.length === 0 ? '' : ` (did you mean ${hints.join(' and ')}?)`;
   const shown = (part: unknown): string => (part === undefined ? 'missing' : String(part));
   return `Unknown resource type (${shown(kind)}) and/or version (${shown(apiVersion)})${hint}`;
