@@ -45,7 +45,8 @@ export class ApplyLoop {
         const error = await this.#apply(signal);
         if (signal.aborted) return;
         this.#options.onDone(error);
-        retryMs = error === undefined ? 0 : Math.min(RETRY_MAX_MS, Math.max(RETRY_FIRST_MS, retryMs * 2));
+        retryMs =
+          error === undefined ? 0 : Math.min(RETRY_MAX_MS, Math.max(RETRY_FIRST_MS, retryMs * 2));
       }
     } finally {
       signal.removeEventListener('abort', onAbort);

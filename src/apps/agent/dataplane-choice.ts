@@ -1,11 +1,8 @@
 /** Which dataplane this host gets, why, and opening it (contract.md, MARGAY_DATAPLANE). */
 import { CodedError } from '../../base/error.js';
 import type { Log } from '../../base/log.js';
-import type { Dataplane } from '../../dataplane/dataplane.js';
-import { cleanup } from '../../dataplane/ebpf/cleanup.js';
 import { EbpfDataplane } from '../../dataplane/ebpf/driver.js';
 import { probeFeatures } from '../../kernel/features.js';
-import type { InterfaceAddress } from './node-registration.js';
 import type { ParameterValues } from './parameters.js';
 
 export interface DataplaneChoice {
@@ -32,24 +29,41 @@ export function chooseDataplane(wanted: ParameterValues['Dataplane']): Dataplane
   const lines = missing.map((feature) => `${feature.name}: ${feature.consequence}`);
   throw new CodedError(
     'ERR_DATAPLANE',
-    `this kernel cannot run the eBPF dataplane: ${lines.join('; ')}`,
+    `this host cannot run the eBPF dataplane: ${lines.join('; ')}`,
   );
-}
-
-export interface OpenedDataplane extends AsyncDisposable {
-  readonly dataplane: Dataplane;
-  readonly hostAddresses: () => readonly InterfaceAddress[];
-  readonly counters: () => readonly ReasonCount[];
-}
-
-export interface ReasonCount {
-  readonly reason: string;
-  readonly packets: bigint;
-  readonly bytes: bigint;
 }
 
 export interface OpenOptions {
   readonly values: ParameterValues;
   readonly bpfDir: string;
   readonly log: Log;
+}
+
+/** Bit of the packet mark that says "policy has spoken" on packets handed to the host's stack. */
+const MARK_SEEN = 0x0100_0000;
+const VXLAN_PORT = 4789;
+
+export function openDataplane({ values, bpfDir, log }: OpenOptions): Promise<EbpfDataplane> {
+  return EbpfDataplane.open({
+    bpfDir,
+    log: log.child({ component: 'ebpf' }),
+    interfacePrefixes: values.InterfacePrefix,
+    interfaceExclude: values.InterfaceExclude,
+    conntrackEntries: values.BPFMapSizeConntrack,
+    config: {
+      acceptToHost: values.DefaultEndpointToHostAction !== 'Drop',
+      logDrops: values.LogDrops,
+      markSeen: MARK_SEEN,
+      vxlanPort: VXLAN_PORT,
+      timeoutsMs: {
+        tcpSyn: 20_000,
+        tcpEstablished: values.BPFConntrackTimeoutTcpEstablished,
+        tcpFin: 30_000,
+        tcpReset: 40_000,
+        udp: values.BPFConntrackTimeoutUdp,
+        icmp: 5_000,
+        generic: 600_000,
+      },
+    },
+  });
 }

@@ -7,9 +7,10 @@ import { productVersion } from '../../base/version.js';
 import { type Connection, connectionFrom } from '../../datastore/connection.js';
 import { openDatastore } from '../../datastore/open.js';
 import { Agent } from './agent.js';
-import { chooseDataplane, cleanUp, openChosen } from './dataplane-choice.js';
+import { cleanup } from '../../dataplane/ebpf/cleanup.js';
+import { chooseDataplane, openDataplane } from './dataplane-choice.js';
 import { HttpServer } from './http-server.js';
-import { metricsText } from './metrics.js';
+import { AgentMetrics } from './metrics.js';
 import { registerNode } from './node-registration.js';
 import { type ParameterValues, parseParameters } from './parameters.js';
 import { RunDir } from './run-dir.js';
@@ -53,20 +54,22 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
   await using store = await openDatastore({ ...settings.connection, signal });
   const choice = chooseDataplane(values.Dataplane);
   log.info({ hostname, runDir: runDir.path, store: store.type, ...choice }, 'agent starts');
-  await using opened = await openChosen(choice, { values, bpfDir: settings.bpfDir, log });
+  await using dataplane = await openDataplane({ values, bpfDir: settings.bpfDir, log });
   await registerNode({
     store,
     log,
     hostname,
     ip: process.env['IP'],
     method: process.env['IP_AUTODETECTION_METHOD'],
-    addresses: opened.hostAddresses(),
+    addresses: dataplane
+      .hostAddresses()
+      .map((own) => ({ ...own, address: `${own.address}/${own.prefixLength}` })),
   });
   const agent = new Agent({
     hostname,
     version: productVersion(),
     store,
-    dataplane: opened.dataplane,
+    dataplane,
     log,
     reportingIntervalMs: values.ReportingInterval,
     reportingTtlMs: values.ReportingTTL,
@@ -88,11 +91,12 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
     );
   }
   if (values.PrometheusMetricsEnabled) {
+    const metrics = new AgentMetrics(agent, dataplane);
     servers.add(
       await HttpServer.listen({
         host: values.PrometheusMetricsHost,
         port: values.PrometheusMetricsPort,
-        routes: { '/metrics': () => metricsText(agent, opened) },
+        routes: { '/metrics': () => metrics.answer() },
       }),
     );
   }
@@ -141,7 +145,7 @@ export async function main(args: readonly string[]): Promise<void> {
     const command = program().parse([...args], { from: 'user' });
     const settings = readSettings(process.env);
     if (command.opts<{ cleanup?: boolean }>().cleanup) {
-      for (const line of await cleanUp(settings.bpfDir, settings.log))
+      for (const line of await cleanup(settings.bpfDir, settings.log))
         process.stdout.write(`${line}\n`);
     } else {
       await runAgent(settings, stop.signal);
