@@ -9,9 +9,10 @@ let world: w.BpfWorld;
 beforeAll(async () => {
   world = await w.BpfWorld.open(links);
 });
+// First what outlives the process: if loading failed there is no world to close.
 afterAll(() => {
-  world.close();
   links[Symbol.dispose]();
+  world.close();
 });
 beforeEach(() => {
   world.forget();
@@ -127,6 +128,19 @@ describe('what the stack forwards to a workload', () => {
       'ok-established',
     ]);
     world.setAddress(late, 0);
+  });
+
+  test('a local workload’s address is believed only from its own interface, established or not', () => {
+    const syn = p.tcp({ from: w.A, to: w.B });
+    expect(toB(syn, w.IF_NET)).toEqual([2, 'drop-spoofed']);
+    expect(fromA(syn)).toEqual([7, 'ok-new']);
+    expect(fromB(p.tcp({ from: w.B, to: w.A, sport: 80, dport: 40000, flags: 18 }))).toEqual([
+      7,
+      'ok-established',
+    ]);
+    const ack = p.tcp({ from: w.A, to: w.B, flags: p.TCP_ACK });
+    expect(toB(ack, w.IF_NET)).toEqual([2, 'drop-spoofed']);
+    expect(toB(ack, w.IF_A)).toEqual([-1, 'ok-established']);
   });
 
   test('replies and errors do not follow an address to another interface', () => {

@@ -14,9 +14,10 @@ let world: w.BpfWorld;
 beforeAll(async () => {
   world = await w.BpfWorld.open(links);
 });
+// First what outlives the process: if loading failed there is no world to close.
 afterAll(() => {
-  world.close();
   links[Symbol.dispose]();
+  world.close();
 });
 
 const toB = { from: w.A, to: w.B };

@@ -12,9 +12,10 @@ let world: w.BpfWorld;
 beforeAll(async () => {
   world = await w.BpfWorld.open(links, { hostAction: 0 });
 });
+// First what outlives the process: if loading failed there is no world to close.
 afterAll(() => {
-  world.close();
   links[Symbol.dispose]();
+  world.close();
 });
 beforeEach(() => {
   world.forget();

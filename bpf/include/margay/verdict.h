@@ -116,6 +116,9 @@ static __always_inline enum mgy_reason mgy_judge_to_wl(struct __sk_buff *skb, co
 		return MGY_DROP_NO_POLICY_SET;
 	if (!dst || !(dst->flags & MGY_INFO_LOCAL_WL) || dst->ifindex != skb->ifindex)
 		return MGY_DROP_NOT_READY;
+	/* Host interfaces without mgy_from_net may let such a packet in; this is the last gate. */
+	if (src->flags & MGY_INFO_LOCAL_WL && src->ifindex != skb->ingress_ifindex)
+		return MGY_DROP_SPOOFED;
 	new.back_from = skb->ifindex;
 	new.flags = MGY_CT_IN_DONE;
 	new.from = src->flags & MGY_INFO_LOCAL_WL ? src->ifindex : 0;
