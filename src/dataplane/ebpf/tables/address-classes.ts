@@ -37,6 +37,8 @@ export interface Move {
   readonly node: AddressNode;
   readonly from: number;
   readonly to: number;
+  readonly fromClass: number;
+  readonly toClass: number;
 }
 
 /**
@@ -136,9 +138,11 @@ export class AddressClasses {
     const moves: Move[] = [];
     for (const node of changed) {
       const entry = entryOf(node);
-      const to = this.acquireInfo(this.#classes.acquire(entry.signature), entry.effectiveFacts);
-      if (to === entry.info) this.#infos.release(to);
-      else moves.push({ node, from: entry.info, to });
+      const from = entry.info;
+      const toClass = this.#classes.acquire(entry.signature);
+      const to = this.acquireInfo(toClass, entry.effectiveFacts);
+      if (to === from) this.#infos.release(to);
+      else moves.push({ node, from, to, fromClass: this.#infos.classOf(from), toClass });
     }
     const ghosts = dirty.filter(
       ({ value }) => value?.facts === null && value.own === this.#sets.empty,

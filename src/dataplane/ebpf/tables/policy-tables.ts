@@ -36,7 +36,7 @@ import {
 import { PolicySets } from './policy-sets.js';
 import { PolicyStore } from './policy-store.js';
 import { Publication } from './publication.js';
-import { Stores } from './stores.js';
+import { type OnStore, Stores } from './stores.js';
 import type { TableName } from './table-full-error.js';
 import { type Decision, TraceTable } from './traces.js';
 
@@ -47,7 +47,7 @@ export type { Decision, Direction } from './traces.js';
 
 export interface PolicyTablesOptions {
   /** Called after every store into memory that packets may read: tests look up between any two. */
-  readonly onStore?: () => void;
+  readonly onStore?: OnStore;
   /** A policy set that needs more lines (64 bytes) than this is closed and reported. */
   readonly blockLinesMax?: number;
 }

@@ -5,7 +5,7 @@ import type { EndpointTable, ServedAddress } from './endpoint-table.js';
 import type { InfoTable } from './info-table.js';
 import type { L4Classes, L4Split } from './l4-classes.js';
 import type { PolicyBlock } from './policy-block.js';
-import { EP_WORDS, INFO_LOCAL_WORKLOAD } from './policy-maps.js';
+import { EP_WORDS } from './policy-maps.js';
 import type { PolicySet, PolicySets } from './policy-sets.js';
 import type { Stores } from './stores.js';
 import type { Direction } from './traces.js';
@@ -69,9 +69,10 @@ export class Publication {
 
   run(): void {
     const changing = this.#parts.sets.live().filter((set) => set.shown && set.next !== null);
-    const reclassed = this.#moves.filter((move) => this.#pairOf(move) !== null);
-    const arrivals = this.#switches.some(({ to }) => to !== null);
-    const detour = reclassed.length > 0 && (changing.length > 0 || arrivals);
+    const reclassed = this.#moves.filter(changesClass);
+    const others =
+      changing.length > 0 || this.#switches.length > 0 || this.#newRecords().length > 0;
+    const detour = reclassed.length > 0 && others;
     this.#prepareClasses(detour ? reclassed : []);
     this.#prepareBlocks();
     this.#parts.l4.show();
@@ -90,13 +91,13 @@ export class Publication {
     const { classes, sets } = this.#parts;
     const blocks = sets.shown().flatMap(({ block }) => (block === null ? [] : [block]));
     for (const move of moves) {
-      const pair = this.#pairOf(move);
-      if (pair === null || this.#via.has(pair.key)) continue;
-      const atoms = classes.get(pair.to)?.atoms ?? [];
-      const same = blocks.every((block) => block.rowOf(pair.from) === block.rowLike(atoms));
-      const via = same ? pair.to : classes.acquireTransition(pair.to);
-      if (!same) this.#from.set(via, pair.from);
-      this.#via.set(pair.key, via);
+      if (this.#via.has(pairKey(move))) continue;
+      const { fromClass, toClass } = move;
+      const atoms = classes.get(toClass)?.atoms ?? [];
+      const same = blocks.every((block) => block.rowOf(fromClass) === block.rowLike(atoms));
+      const via = same ? toClass : classes.acquireTransition(toClass);
+      if (!same) this.#from.set(via, fromClass);
+      this.#via.set(pairKey(move), via);
     }
   }
 
@@ -121,8 +122,7 @@ export class Publication {
   #stepAside(): void {
     const { addresses, infos, classes } = this.#parts;
     for (const move of this.#moves) {
-      const pair = this.#pairOf(move);
-      const via = pair === null ? undefined : this.#via.get(pair.key);
+      const via = this.#via.get(pairKey(move));
       if (via === undefined) continue;
       classes.retain(via);
       addresses.show(move.node, addresses.acquireInfo(via, infos.factsOf(move.from)));
@@ -136,8 +136,26 @@ export class Publication {
     const { sets } = this.#parts;
     const build = new Set([...changing, ...sets.live().filter((set) => !set.shown)]);
     // Where an endpoint arrives, its peers must already be judged by what they will be.
-    if (detour) for (const { to } of this.#switches) if (to !== null) build.add(to);
+    const arrivals = [
+      ...this.#switches.map(({ to }) => to),
+      ...this.#newRecords().flatMap(({ want }) => [want.ingress, want.egress]),
+    ];
+    if (detour)
+      for (const set of arrivals) if (set !== null && this.#judgesMoves(set)) build.add(set);
     for (const set of build) this.#flips.set(set, sets.build(set));
+  }
+
+  #newRecords(): ServedAddress[] {
+    return [...this.#parts.endpoints.served.values()].filter(({ shown }) => shown === null);
+  }
+
+  /** Whether the set's block tells the old and the new class of some address apart. */
+  #judgesMoves({ block }: PolicySet): boolean {
+    if (block === null) return false;
+    return [...this.#from].some(([via, from]) => {
+      const atoms = this.#parts.classes.get(via)?.atoms ?? [];
+      return block.rowOf(from) !== block.rowLike(atoms);
+    });
   }
 
   /** A record whose old or new set is about to change goes by a descriptor of its own. */
@@ -182,34 +200,37 @@ export class Publication {
     }
   }
 
-  /**
-   * Addresses that cease to be local go first, those that become local last: in between, remote addresses
-   * change class, which neither may see.
-   */
+  /** First what an address is, while its class stands for both the old and the new; then its class. */
   #settleAddresses(): void {
-    const { addresses, infos } = this.#parts;
-    const local = (info: number): boolean =>
-      (infos.factsOf(info).flags & INFO_LOCAL_WORKLOAD) !== 0;
-    const rankOf = ({ from, to }: Move): number => Number(local(to)) - Number(local(from));
-    const ranked = this.#moves.map((move) => ({ move, rank: rankOf(move) }));
-    for (const rank of [-1, 0, 1]) {
-      const moves = ranked.filter((entry) => entry.rank === rank).map(({ move }) => move);
-      for (const { node, to } of moves) addresses.show(node, to);
-      this.#paint(moves);
+    const { addresses, classes, infos } = this.#parts;
+    const aside = this.#moves.filter((move) => this.#detourOf(move) !== null);
+    for (const move of this.#moves) {
+      const via = this.#detourOf(move);
+      if (via === null) addresses.show(move.node, move.to);
+      else {
+        classes.retain(via);
+        addresses.show(move.node, addresses.acquireInfo(via, infos.factsOf(move.to)));
+      }
     }
+    this.#paint(this.#moves);
+    for (const { node, to } of aside) addresses.show(node, to);
+    this.#paint(aside);
+  }
+
+  /** The class a move goes by, if that is not its final one. */
+  #detourOf(move: Move): number | null {
+    const via = this.#via.get(pairKey(move));
+    return via === undefined || via === move.toClass ? null : via;
   }
 
   #paint(moves: readonly Move[]): void {
     const { trie, addresses } = this.#parts;
     for (const { node } of moves) trie.paint(addresses.tree, node);
   }
-
-  #pairOf(move: Move): { readonly key: string; readonly from: number; readonly to: number } | null {
-    const from = this.#parts.infos.classOf(move.from);
-    const to = this.#parts.infos.classOf(move.to);
-    return from === to ? null : { key: `${from} ${to}`, from, to };
-  }
 }
+
+const changesClass = ({ fromClass, toClass }: Move): boolean => fromClass !== toClass;
+const pairKey = ({ fromClass, toClass }: Move): string => `${fromClass} ${toClass}`;
 
 function switchesOf({ served, removed }: EndpointTable): Switch[] {
   const switches: Switch[] = [];
