@@ -1,4 +1,4 @@
-/** Prefixes. As strict as Go's netip.ParsePrefix; a bare address is its full-length prefix where Calico says so. */
+/** Prefixes. As strict as Go's netip.ParsePrefix, but a bare address is its full-length prefix, as in Calico. */
 import {
   commonPrefixLength,
   compareIp,
@@ -17,8 +17,6 @@ import {
 export interface ParseCidrOptions {
   /** Keep bits after the prefix, as in '10.0.0.7/24'. Otherwise such text is refused. */
   readonly allowHostBits?: boolean;
-  /** Take '10.0.0.7' for '10.0.0.7/32' (the API's net and cidr types do). Default: refuse it. */
-  readonly allowBareAddress?: boolean;
 }
 
 /** Immutable. */
@@ -42,29 +40,29 @@ export class Cidr {
     return this.address.family;
   }
 
-  /** No bit is set after the prefix. */
-  get isMasked(): boolean {
-    return ipEquals(this.address, maskIp(this.address, this.prefixLength));
-  }
-
-  /** One address only. */
-  get isHost(): boolean {
+  /** Covers exactly one address. */
+  get isSingle(): boolean {
     return this.prefixLength === ipBits(this.family);
   }
 
-  /** The same prefix with no host bits. */
-  masked(): Cidr {
-    return this.isMasked
-      ? this
-      : new Cidr(maskIp(this.address, this.prefixLength), this.prefixLength);
+  /** Some bit is set after the prefix. */
+  hasHostBits(): boolean {
+    return !ipEquals(this.address, maskIp(this.address, this.prefixLength));
   }
 
-  /** Whether an address, or every address of another prefix, lies in this one. False across families. */
-  contains(other: Ip | Cidr): boolean {
-    if (other.family !== this.family) return false;
-    const address = other instanceof Cidr ? other.address : other;
-    if (other instanceof Cidr && other.prefixLength < this.prefixLength) return false;
-    return commonPrefixLength(this.address, address) >= this.prefixLength;
+  /** The same prefix without host bits. */
+  masked(): Cidr {
+    if (!this.hasHostBits()) return this;
+    return new Cidr(maskIp(this.address, this.prefixLength), this.prefixLength);
+  }
+
+  /** Whether every address of the other lies in this one. False across families. */
+  contains(other: Cidr): boolean {
+    return other.prefixLength >= this.prefixLength && this.containsIp(other.address);
+  }
+
+  containsIp(ip: Ip): boolean {
+    return ip.family === this.family && commonPrefixLength(this.address, ip) >= this.prefixLength;
   }
 
   overlaps(other: Cidr): boolean {
@@ -108,13 +106,13 @@ export function hostCidr(ip: Ip): Cidr {
 }
 
 /**
- * null: not a prefix. An IPv4-mapped prefix of 96 or more bits becomes IPv4; a shorter one is refused, since
+ * 'address/length', or a bare address, which is its full length; null if the text is neither. An IPv4-mapped prefix of 96 or more bits becomes IPv4; a shorter one is refused, since
  * it would be neither family.
  */
 export function parseCidr(text: string, options: ParseCidrOptions = {}): Cidr | null {
   const slash = text.indexOf('/');
   if (slash < 0) {
-    const bare = options.allowBareAddress === true ? parseIp(text) : null;
+    const bare = parseIp(text);
     return bare === null ? null : hostCidr(bare);
   }
   const ip = parseIp(text.slice(0, slash));
@@ -124,7 +122,7 @@ export function parseCidr(text: string, options: ParseCidrOptions = {}): Cidr | 
   const prefixLength = mapped ? length - 96 : length;
   if (prefixLength < 0 || prefixLength > ipBits(ip.family)) return null;
   const cidr = new Cidr(ip, prefixLength);
-  return options.allowHostBits === true || cidr.isMasked ? cidr : null;
+  return options.allowHostBits === true || !cidr.hasHostBits() ? cidr : null;
 }
 
 /** -1: not one to three digits without a leading zero. */

@@ -192,7 +192,9 @@ describe('an address', () => {
       }),
     );
     expect(ipFromBytes(new Uint8Array(5))).toBeNull();
-    expect(ipFromBytes(ipToBytes(ip6(0, 0, 0xffff, 1)))).toEqual(ip4(1));
+    const mapped = ip6(0, 0, 0xffff, 1);
+    expect(ipFromBytes(ipToBytes(mapped))).toEqual(mapped);
+    expect(formatIp(mapped)).toBe('::ffff:0.0.0.1');
   });
 
   test('is masked, filled and tested as its number is', () => {
