@@ -42,7 +42,8 @@ export interface CalcLoopOptions {
 const SYSTEM_CLOCK: LoopClock = {
   nowMs: () => performance.now(),
   sleep: async (ms, { signal }) => {
-    await sleep(ms, undefined, { signal });
+    // What timers throw wraps the reason; the caller is owed the reason itself.
+    await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
   },
 };
 

@@ -8,6 +8,7 @@
  */
 import { EMPTY_LABELS, inheritLabels, type Labels } from './effective-labels.js';
 import { LabelledClasses } from './labelled-classes.js';
+import { MultiMap } from './multi-map.js';
 import { type IndexedSelector, SelectorCandidates } from './selector-candidates.js';
 
 export interface LabelledItem {
@@ -35,12 +36,12 @@ export class LabelIndex<Selector, Item> {
   readonly #listener: MatchListener<Selector, Item>;
   readonly #classByItem = new Map<Item, LabelClass<Selector, Item>>();
   readonly #classByKey = new Map<string, LabelClass<Selector, Item>>();
-  readonly #classesByParent = new Map<string, Set<LabelClass<Selector, Item>>>();
+  readonly #classesByParent = new MultiMap<string, LabelClass<Selector, Item>>();
   readonly #classesByLabel = new LabelledClasses<LabelClass<Selector, Item>>();
   readonly #parents = new Map<string, Labels>();
   readonly #selectors = new Map<Selector, IndexedSelector>();
   readonly #candidates = new SelectorCandidates<Selector>();
-  readonly #classesBySelector = new Map<Selector, Set<LabelClass<Selector, Item>>>();
+  readonly #classesBySelector = new MultiMap<Selector, LabelClass<Selector, Item>>();
 
   constructor(listener: MatchListener<Selector, Item>) {
     this.#listener = listener;
@@ -69,20 +70,18 @@ export class LabelIndex<Selector, Item> {
   updateParent(name: string, labels: Labels | null): void {
     if (labels === null || labels.size === 0) this.#parents.delete(name);
     else this.#parents.set(name, labels);
-    for (const group of this.#classesByParent.get(name) ?? []) this.#relabel(group);
+    for (const group of this.#classesByParent.get(name)) this.#relabel(group);
   }
 
   updateSelector(id: Selector, selector: IndexedSelector): void {
     if (this.#selectors.has(id)) this.#candidates.remove(id);
     this.#selectors.set(id, selector);
     this.#candidates.add(id, selector.restrictions);
-    const before = this.#classesBySelector.get(id) ?? new Set();
+    const before = new Set(this.#classesBySelector.get(id));
     const after = new Set<LabelClass<Selector, Item>>();
     for (const group of this.#classesByLabel.candidates(selector.restrictions)) {
       if (selector.matches(group.labels)) after.add(group);
     }
-    if (after.size === 0) this.#classesBySelector.delete(id);
-    else this.#classesBySelector.set(id, after);
     for (const group of after) if (!before.has(group)) this.#startMatch(id, group);
     for (const group of before) if (!after.has(group)) this.#stopMatch(id, group);
   }
@@ -90,9 +89,7 @@ export class LabelIndex<Selector, Item> {
   removeSelector(id: Selector): void {
     if (!this.#selectors.delete(id)) return;
     this.#candidates.remove(id);
-    const before = this.#classesBySelector.get(id) ?? new Set();
-    this.#classesBySelector.delete(id);
-    for (const group of before) this.#stopMatch(id, group);
+    for (const group of [...this.#classesBySelector.get(id)]) this.#stopMatch(id, group);
   }
 
   /** Selectors that match the item now. */
@@ -119,8 +116,8 @@ export class LabelIndex<Selector, Item> {
     const group = { key, own, parents, items: new Set<Item>(), labels, matches };
     this.#classByKey.set(key, group);
     this.#classesByLabel.add(group, labels);
-    for (const parent of parents) addTo(this.#classesByParent, parent, group);
-    for (const id of matches) addTo(this.#classesBySelector, id, group);
+    for (const parent of parents) this.#classesByParent.add(parent, group);
+    for (const id of matches) this.#classesBySelector.add(id, group);
     return group;
   }
 
@@ -129,8 +126,8 @@ export class LabelIndex<Selector, Item> {
     if (group.items.size > 0) return;
     this.#classByKey.delete(group.key);
     this.#classesByLabel.remove(group, group.labels);
-    for (const parent of group.parents) removeFrom(this.#classesByParent, parent, group);
-    for (const id of group.matches) removeFrom(this.#classesBySelector, id, group);
+    for (const parent of group.parents) this.#classesByParent.delete(parent, group);
+    for (const id of group.matches) this.#classesBySelector.delete(id, group);
   }
 
   #relabel(group: LabelClass<Selector, Item>): void {
@@ -140,8 +137,8 @@ export class LabelIndex<Selector, Item> {
     this.#classesByLabel.add(group, group.labels);
     const after = this.#evaluate(group.labels);
     group.matches = after;
-    for (const id of after) addTo(this.#classesBySelector, id, group);
-    for (const id of before) if (!after.has(id)) removeFrom(this.#classesBySelector, id, group);
+    for (const id of after) this.#classesBySelector.add(id, group);
+    for (const id of before) if (!after.has(id)) this.#classesBySelector.delete(id, group);
     for (const item of group.items) this.#tellItem(item, before, after);
   }
 
@@ -162,11 +159,13 @@ export class LabelIndex<Selector, Item> {
 
   #startMatch(id: Selector, group: LabelClass<Selector, Item>): void {
     group.matches.add(id);
+    this.#classesBySelector.add(id, group);
     for (const item of group.items) this.#listener.onMatchStarted(id, item);
   }
 
   #stopMatch(id: Selector, group: LabelClass<Selector, Item>): void {
     group.matches.delete(id);
+    this.#classesBySelector.delete(id, group);
     for (const item of group.items) this.#listener.onMatchStopped(id, item);
   }
 
@@ -183,16 +182,4 @@ const NONE: ReadonlySet<never> = new Set();
 function classKey(labels: Labels, parents: readonly string[]): string {
   const pairs = [...labels].map(([name, value]) => `${name}\u0001${value}`);
   return `${pairs.sort().join('\u0000')}\u0002${parents.join('\u0000')}`;
-}
-
-function addTo<Key, Value>(map: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = map.get(key);
-  if (values === undefined) map.set(key, new Set([value]));
-  else values.add(value);
-}
-
-function removeFrom<Key, Value>(map: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = map.get(key);
-  values?.delete(value);
-  if (values?.size === 0) map.delete(key);
 }

@@ -8,6 +8,7 @@ import type {
   EndpointId,
   PolicyId,
 } from '../model/desired.js';
+import { MultiMap } from './multi-map.js';
 import type { PolicySorter } from './policy-sorter.js';
 
 /** An endpoint without its tiers. */
@@ -17,8 +18,8 @@ export class PolicyResolver {
   readonly #sorter: PolicySorter;
   readonly #onResolved: (id: EndpointId, endpoint: DesiredWorkloadEndpoint | null) => void;
   readonly #endpoints = new Map<EndpointId, LocalEndpoint>();
-  readonly #policiesByEndpoint = new Map<EndpointId, Set<PolicyId>>();
-  readonly #endpointsByPolicy = new Map<PolicyId, Set<EndpointId>>();
+  readonly #policiesByEndpoint = new MultiMap<EndpointId, PolicyId>();
+  readonly #endpointsByPolicy = new MultiMap<PolicyId, EndpointId>();
   readonly #dirty = new Set<EndpointId>();
 
   constructor(
@@ -36,21 +37,21 @@ export class PolicyResolver {
   }
 
   onMatchStarted(policy: PolicyId, endpoint: EndpointId): void {
-    addTo(this.#policiesByEndpoint, endpoint, policy);
-    addTo(this.#endpointsByPolicy, policy, endpoint);
+    this.#policiesByEndpoint.add(endpoint, policy);
+    this.#endpointsByPolicy.add(policy, endpoint);
     this.#dirty.add(endpoint);
   }
 
   onMatchStopped(policy: PolicyId, endpoint: EndpointId): void {
-    removeFrom(this.#policiesByEndpoint, endpoint, policy);
-    removeFrom(this.#endpointsByPolicy, policy, endpoint);
+    this.#policiesByEndpoint.delete(endpoint, policy);
+    this.#endpointsByPolicy.delete(policy, endpoint);
     this.#dirty.add(endpoint);
   }
 
   /** The place of these policies, or their directions, changed. */
   onOrderChanged(policies: Iterable<PolicyId>): void {
     for (const policy of policies) {
-      for (const endpoint of this.#endpointsByPolicy.get(policy) ?? []) this.#dirty.add(endpoint);
+      for (const endpoint of this.#endpointsByPolicy.get(policy)) this.#dirty.add(endpoint);
     }
   }
 
@@ -77,7 +78,7 @@ export class PolicyResolver {
 
   #tiersOf(id: EndpointId): readonly DesiredTier[] {
     const tiers = new Map<string, { ingress: PolicyId[]; egress: PolicyId[] }>();
-    for (const policyId of this.#sorter.sort(this.#policiesByEndpoint.get(id) ?? [])) {
+    for (const policyId of this.#sorter.sort(this.#policiesByEndpoint.get(id))) {
       const policy = this.#sorter.policy(policyId);
       if (policy === undefined) continue;
       let tier = tiers.get(policy.tier);
@@ -95,16 +96,4 @@ export class PolicyResolver {
       egress,
     }));
   }
-}
-
-function addTo<Key, Value>(map: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = map.get(key);
-  if (values === undefined) map.set(key, new Set([value]));
-  else values.add(value);
-}
-
-function removeFrom<Key, Value>(map: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = map.get(key);
-  values?.delete(value);
-  if (values?.size === 0) map.delete(key);
 }

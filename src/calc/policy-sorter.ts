@@ -3,6 +3,7 @@
  * endpoints.
  */
 import type { PolicyId } from '../model/desired.js';
+import { MultiMap } from './multi-map.js';
 
 export interface SortedPolicy {
   readonly tier: string;
@@ -33,7 +34,7 @@ const BUILT_IN_TIERS: ReadonlyMap<string, SortedTier> = new Map(
 export class PolicySorter {
   readonly #tiers = new Map<string, SortedTier>();
   readonly #policies = new Map<PolicyId, SortedPolicy>();
-  readonly #policiesByTier = new Map<string, Set<PolicyId>>();
+  readonly #policiesByTier = new MultiMap<string, PolicyId>();
   readonly #onOrderChanged: (policies: Iterable<PolicyId>) => void;
 
   constructor(onOrderChanged: (policies: Iterable<PolicyId>) => void) {
@@ -43,23 +44,17 @@ export class PolicySorter {
   onTier(name: string, tier: SortedTier | null): void {
     if (tier === null) this.#tiers.delete(name);
     else this.#tiers.set(name, tier);
-    this.#onOrderChanged(this.#policiesByTier.get(name) ?? []);
+    this.#onOrderChanged(this.#policiesByTier.get(name));
   }
 
   onPolicy(id: PolicyId, policy: SortedPolicy | null): void {
     const before = this.#policies.get(id);
     if (before !== undefined && policy !== null && samePlace(before, policy)) return;
-    if (before !== undefined) {
-      const siblings = this.#policiesByTier.get(before.tier);
-      siblings?.delete(id);
-      if (siblings?.size === 0) this.#policiesByTier.delete(before.tier);
-    }
+    if (before !== undefined) this.#policiesByTier.delete(before.tier, id);
     if (policy === null) this.#policies.delete(id);
     else {
       this.#policies.set(id, policy);
-      const siblings = this.#policiesByTier.get(policy.tier);
-      if (siblings === undefined) this.#policiesByTier.set(policy.tier, new Set([id]));
-      else siblings.add(id);
+      this.#policiesByTier.add(policy.tier, id);
     }
     this.#onOrderChanged([id]);
   }

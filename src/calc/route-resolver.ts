@@ -6,6 +6,7 @@
 import type { DesiredRoute, EndpointId } from '../model/desired.js';
 import { hostAddress, maskedNet } from './addresses.js';
 import type { StoredWorkload } from './local-endpoint-filter.js';
+import { MultiMap } from './multi-map.js';
 import type { NodeSpec } from './stored-objects.js';
 
 interface Claim {
@@ -20,8 +21,8 @@ export class RouteResolver {
   readonly #hostname: string;
   readonly #onRoute: (cidr: string, route: DesiredRoute | null) => void;
   readonly #claims = new Map<EndpointId, Claim>();
-  readonly #claimants = new Map<string, Set<EndpointId>>();
-  readonly #endpointsByNode = new Map<string, Set<EndpointId>>();
+  readonly #claimants = new MultiMap<string, EndpointId>();
+  readonly #endpointsByNode = new MultiMap<string, EndpointId>();
   readonly #nextHops = new Map<string, NextHops>();
   readonly #routes = new Map<string, DesiredRoute>();
 
@@ -52,7 +53,7 @@ export class RouteResolver {
     if (before?.[4] === hops[4] && before?.[6] === hops[6]) return;
     if (hops[4] === undefined && hops[6] === undefined) this.#nextHops.delete(name);
     else this.#nextHops.set(name, hops);
-    for (const id of this.#endpointsByNode.get(name) ?? []) {
+    for (const id of this.#endpointsByNode.get(name)) {
       for (const cidr of this.#claims.get(id)?.cidrs ?? []) this.#resolve(cidr);
     }
   }
@@ -69,14 +70,14 @@ export class RouteResolver {
 
   #take(id: EndpointId, claim: Claim): void {
     this.#claims.set(id, claim);
-    addTo(this.#endpointsByNode, claim.node, id);
-    for (const cidr of claim.cidrs) addTo(this.#claimants, cidr, id);
+    this.#endpointsByNode.add(claim.node, id);
+    for (const cidr of claim.cidrs) this.#claimants.add(cidr, id);
   }
 
   #drop(id: EndpointId, claim: Claim): void {
     this.#claims.delete(id);
-    removeFrom(this.#endpointsByNode, claim.node, id);
-    for (const cidr of claim.cidrs) removeFrom(this.#claimants, cidr, id);
+    this.#endpointsByNode.delete(claim.node, id);
+    for (const cidr of claim.cidrs) this.#claimants.delete(cidr, id);
   }
 
   #resolve(cidr: string): void {
@@ -91,7 +92,7 @@ export class RouteResolver {
   #choose(cidr: string): DesiredRoute | undefined {
     const family = maskedNet(cidr).family;
     let best: { readonly id: EndpointId; readonly route: DesiredRoute } | undefined;
-    for (const id of this.#claimants.get(cidr) ?? []) {
+    for (const id of this.#claimants.get(cidr)) {
       const node = this.#claims.get(id)?.node;
       if (node === undefined) continue;
       if (node === this.#hostname) return undefined;
@@ -116,16 +117,4 @@ function sameClaim(a: Claim | undefined, b: Claim | undefined): boolean {
     a.cidrs.length === b.cidrs.length &&
     a.cidrs.every((cidr, i) => cidr === b.cidrs[i])
   );
-}
-
-function addTo<Key, Value>(map: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = map.get(key);
-  if (values === undefined) map.set(key, new Set([value]));
-  else values.add(value);
-}
-
-function removeFrom<Key, Value>(map: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = map.get(key);
-  values?.delete(value);
-  if (values?.size === 0) map.delete(key);
 }

@@ -4,6 +4,7 @@
  */
 import type { Restrictions } from '../model/selector/restrictions.js';
 import type { Labels } from './effective-labels.js';
+import { MultiMap } from './multi-map.js';
 
 export interface IndexedSelector {
   readonly restrictions: Restrictions;
@@ -19,8 +20,8 @@ export interface Demand {
 export class SelectorCandidates<Id> {
   readonly #demands = new Map<Id, Demand | undefined>();
   readonly #unrestricted = new Set<Id>();
-  readonly #byLabel = new Map<string, Set<Id>>();
-  readonly #byValue = new Map<string, Map<string, Set<Id>>>();
+  readonly #byLabel = new MultiMap<string, Id>();
+  readonly #byValue = new Map<string, MultiMap<string, Id>>();
 
   get size(): number {
     return this.#demands.size;
@@ -30,10 +31,12 @@ export class SelectorCandidates<Id> {
     const demand = strongestDemand(restrictions);
     this.#demands.set(id, demand);
     if (demand === undefined) this.#unrestricted.add(id);
-    else if (demand.values === undefined) nested(this.#byLabel, demand.label, newSet).add(id);
+    else if (demand.values === undefined) this.#byLabel.add(demand.label, id);
     else {
-      const byValue = nested(this.#byValue, demand.label, newMap<string, Set<Id>>);
-      for (const value of demand.values) nested(byValue, value, newSet).add(id);
+      const byValue = this.#byValue.get(demand.label) ?? new MultiMap<string, Id>();
+      for (const value of demand.values) byValue.add(value, id);
+      // A label that may have no value at all ('in {}') leaves nothing to file.
+      if (byValue.size > 0) this.#byValue.set(demand.label, byValue);
     }
   }
 
@@ -45,12 +48,12 @@ export class SelectorCandidates<Id> {
       return;
     }
     if (demand.values === undefined) {
-      prune(this.#byLabel, demand.label, id);
+      this.#byLabel.delete(demand.label, id);
       return;
     }
     const byValue = this.#byValue.get(demand.label);
     if (byValue === undefined) return;
-    for (const value of demand.values) prune(byValue, value, id);
+    for (const value of demand.values) byValue.delete(value, id);
     if (byValue.size === 0) this.#byValue.delete(demand.label);
   }
 
@@ -58,7 +61,7 @@ export class SelectorCandidates<Id> {
   *candidates(labels: Labels): Generator<Id> {
     yield* this.#unrestricted;
     for (const [label, value] of labels) {
-      yield* this.#byLabel.get(label) ?? [];
+      yield* this.#byLabel.get(label);
       yield* this.#byValue.get(label)?.get(value) ?? [];
     }
   }
@@ -75,22 +78,4 @@ export function strongestDemand(restrictions: Restrictions): Demand | undefined 
     }
   }
   return best;
-}
-
-const newSet = <Value>(): Set<Value> => new Set();
-const newMap = <Key, Value>(): Map<Key, Value> => new Map();
-
-function nested<Key, Value>(map: Map<Key, Value>, key: Key, create: () => Value): Value {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = create();
-    map.set(key, value);
-  }
-  return value;
-}
-
-function prune<Key, Value>(map: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = map.get(key);
-  values?.delete(value);
-  if (values?.size === 0) map.delete(key);
 }
