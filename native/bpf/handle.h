@@ -14,7 +14,7 @@ namespace margay {
 
 /** Pins the object behind `fd` at `path`. */
 SysError PinAt(int fd, const std::string& path);
-/** Opens what is pinned at `path`. EINVAL when its inode is not `kind`: 'bpf-map', 'bpf-prog', 'bpf_link'. */
+/** Opens what is pinned at `path`. EINVAL when its inode is not `kind`: 'bpf-map', 'bpf-prog', 'bpf-link'. */
 UniqueFd OpenPinnedAt(const std::string& path, const char* kind, SysError* error);
 
 /**

@@ -10,7 +10,7 @@ namespace margay {
 class BpfLink : public Handle<BpfLink> {
  public:
   static constexpr const char* kName = "BpfLink";
-  static constexpr const char* kInode = "bpf_link";
+  static constexpr const char* kInode = "bpf-link";
   static constexpr napi_type_tag kTag = {0x6d61726761790003, 0x7a1d93c8e06b4f52};
   static Napi::FunctionReference& Class(AddonState* state) { return state->link_class; }
   static void Export(Napi::Env env, Napi::Object exports);
