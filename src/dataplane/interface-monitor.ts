@@ -1,30 +1,52 @@
 /** Knows the links and addresses of this network namespace, now, and tells which links are workloads'. */
-import { parseCidr } from '../base/net/cidr.js';
-import { type Ip, parseIp } from '../base/net/ip.js';
+import { Cidr } from '../base/net/cidr.js';
+import { formatIp, parseIp } from '../base/net/ip.js';
 import {
-  type Address,
-  type Link,
-  monitorNetwork,
-  type NetworkEvent,
-  Rtnetlink,
-} from '../kernel/netlink/rtnetlink.js';
+  type InterfaceAddress as KernelAddress,
+  listAddresses,
+} from '../kernel/netlink/address.js';
+import type { NetlinkConnection } from '../kernel/netlink/connection.js';
+import { LINK_TYPE, type Link, listLinks } from '../kernel/netlink/link.js';
+import { type NetlinkEvent, openMonitor } from '../kernel/netlink/monitor.js';
+import type { Route } from '../kernel/netlink/route.js';
+
+/** An address of an interface of this host. */
+export interface HostAddress {
+  readonly interfaceName: string;
+  readonly ifindex: number;
+  /** Bare canonical text. */
+  readonly address: string;
+  readonly prefixLength: number;
+}
 
 export interface InterfaceMonitorOptions {
+  readonly connection: NetlinkConnection;
   /** Names of workload interfaces start with one of these. */
   readonly prefixes: readonly string[];
-  /** Host interfaces that are left alone. */
+  /** Names of host interfaces that are left alone. */
   readonly exclude: readonly string[];
+  /** Called synchronously, after what changed is known here. */
   readonly onChange: () => void;
+  /** A route has gone, for those who want it back. */
+  readonly onRouteGone?: (route: Route) => void;
 }
 
 const LOOPBACK = 'lo';
+/** Masters that receive what their members receive, so that the hook on them is enough. */
+const SHARING_MASTERS: ReadonlySet<string> = new Set(['bridge', 'bond', 'team']);
+
+const addressKey = ({ ifindex, ip, prefixLength }: KernelAddress): string =>
+  `${ifindex} ${formatIp(ip)}/${prefixLength}`;
 
 export class InterfaceMonitor implements Disposable {
   readonly #options: InterfaceMonitorOptions;
   readonly #links = new Map<number, Link>();
-  readonly #addresses = new Map<number, Map<string, Address>>();
+  readonly #byName = new Map<string, Link>();
+  readonly #addresses = new Map<string, KernelAddress>();
   #monitor: Disposable | undefined;
-  #stale = false;
+  /** Reports that came while the lists were being read: they are newer, or repeat what was read. */
+  #early: NetlinkEvent[] | null = null;
+  #stale = true;
 
   private constructor(options: InterfaceMonitorOptions) {
     this.#options = options;
@@ -33,61 +55,58 @@ export class InterfaceMonitor implements Disposable {
   static async open(options: InterfaceMonitorOptions): Promise<InterfaceMonitor> {
     const monitor = new InterfaceMonitor(options);
     // Listening starts first: what changes while the lists are read is then heard of, too.
-    monitor.#monitor = monitorNetwork((event) => monitor.#onEvent(event));
-    await monitor.refresh();
+    monitor.#monitor = openMonitor({
+      kinds: ['link', 'address', 'route'],
+      onEvent: (event) => monitor.#onEvent(event),
+      onResync: () => monitor.queueResync(),
+    });
+    try {
+      await monitor.refresh();
+    } catch (error) {
+      monitor[Symbol.dispose]();
+      throw error;
+    }
     return monitor;
   }
 
-  /** Reads everything again if events were lost. */
-  async refreshIfStale(): Promise<void> {
-    if (this.#stale) await this.refresh();
-  }
-
-  async refresh(): Promise<void> {
-    this.#stale = false;
-    using rtnetlink = new Rtnetlink();
-    const links = await rtnetlink.links();
-    const addresses = await rtnetlink.addresses();
-    this.#links.clear();
-    this.#addresses.clear();
-    for (const link of links) this.#links.set(link.ifindex, link);
-    for (const address of addresses) this.#addAddress(address);
-  }
-
-  #onEvent(event: NetworkEvent): void {
-    switch (event.type) {
-      case 'link':
-        this.#links.set(event.link.ifindex, event.link);
-        break;
-      case 'link-gone':
-        this.#links.delete(event.ifindex);
-        this.#addresses.delete(event.ifindex);
-        break;
-      case 'address':
-        this.#addAddress(event.address);
-        break;
-      case 'address-gone':
-        this.#addresses.get(event.address.ifindex)?.delete(event.address.address);
-        break;
-      default:
-        this.#stale = true;
-    }
+  /** The next refresh() reads everything again. */
+  queueResync(): void {
+    this.#stale = true;
     this.#options.onChange();
   }
 
-  #addAddress(address: Address): void {
-    const own = this.#addresses.get(address.ifindex) ?? new Map<string, Address>();
-    own.set(address.address, address);
-    this.#addresses.set(address.ifindex, own);
+  /** Reads everything again if reports were lost. Returns whether it did. */
+  async refresh(): Promise<boolean> {
+    if (!this.#stale) return false;
+    this.#stale = false;
+    this.#early = [];
+    try {
+      const links = await listLinks(this.#options.connection);
+      const addresses = await listAddresses(this.#options.connection);
+      for (const map of [this.#links, this.#byName, this.#addresses]) map.clear();
+      for (const link of links) this.#setLink(link);
+      for (const address of addresses) this.#addresses.set(addressKey(address), address);
+    } catch (error) {
+      this.#stale = true;
+      throw error;
+    } finally {
+      const early = this.#early;
+      this.#early = null;
+      for (const event of early) this.#take(event);
+    }
+    return true;
+  }
+
+  link(ifindex: number): Link | undefined {
+    return this.#links.get(ifindex);
+  }
+
+  byName(name: string): Link | undefined {
+    return this.#byName.get(name);
   }
 
   isWorkloadName(name: string): boolean {
     return this.#options.prefixes.some((prefix) => name.startsWith(prefix));
-  }
-
-  byName(name: string): Link | undefined {
-    for (const link of this.#links.values()) if (link.name === name) return link;
-    return undefined;
   }
 
   /** Every link of a workload, with or without an endpoint. */
@@ -95,42 +114,93 @@ export class InterfaceMonitor implements Disposable {
     return [...this.#links.values()].filter((link) => this.isWorkloadName(link.name));
   }
 
-  /** Links by which packets of other hosts come in: up, neither loopback, nor excluded, nor a workload's. */
+  /**
+   * Links by which packets of other hosts come in: up, with Ethernet headers, neither loopback, nor excluded,
+   * nor a workload's, nor a member of a bridge or bond, which takes the packets on.
+   */
   hostLinks(): readonly Link[] {
     return [...this.#links.values()].filter(
       (link) =>
         link.up &&
+        link.type === LINK_TYPE.ethernet &&
         link.name !== LOOPBACK &&
         !this.#options.exclude.includes(link.name) &&
-        !this.isWorkloadName(link.name),
+        !this.isWorkloadName(link.name) &&
+        !(link.memberOf !== undefined && SHARING_MASTERS.has(link.memberOf)),
     );
   }
 
-  linkName(ifindex: number): string | undefined {
-    return this.#links.get(ifindex)?.name;
-  }
-
   /** On every interface but the workloads'. */
-  hostAddresses(): readonly Address[] {
-    return [...this.#addresses.entries()]
-      .filter(([ifindex]) => !this.isWorkloadName(this.linkName(ifindex) ?? ''))
-      .flatMap(([, addresses]) => [...addresses.values()]);
+  hostAddresses(): readonly HostAddress[] {
+    return [...this.#addresses.values()].flatMap(({ ifindex, ip, prefixLength }) => {
+      const interfaceName = this.#links.get(ifindex)?.name;
+      if (interfaceName === undefined || this.isWorkloadName(interfaceName)) return [];
+      return [{ interfaceName, ifindex, address: formatIp(ip), prefixLength }];
+    });
   }
 
-  /** The host interface in whose subnet the address is; null when it is on none. */
+  /** The host interface, up, with the longest prefix that holds the address; null: it is on no link. */
   interfaceTowards(address: string): number | null {
     const ip = parseIp(address);
     if (ip === null) return null;
-    const found = this.hostAddresses().find((own) => isOnSubnet(own, ip));
-    return found?.ifindex ?? null;
+    const found = [...this.#addresses.values()]
+      .filter(({ ifindex }) => {
+        const link = this.#links.get(ifindex);
+        return link?.up === true && link.name !== LOOPBACK && !this.isWorkloadName(link.name);
+      })
+      .filter((own) => new Cidr(own.ip, own.prefixLength).containsIp(ip))
+      .sort((a, b) => b.prefixLength - a.prefixLength);
+    return found[0]?.ifindex ?? null;
   }
 
   [Symbol.dispose](): void {
     this.#monitor?.[Symbol.dispose]();
+    this.#monitor = undefined;
   }
-}
 
-function isOnSubnet(own: Address, ip: Ip): boolean {
-  const subnet = parseCidr(`${own.address}/${own.prefixLength}`, { allowHostBits: true });
-  return subnet?.containsIp(ip) === true;
+  #onEvent(event: NetlinkEvent): void {
+    if (this.#early === null) this.#take(event);
+    else this.#early.push(event);
+  }
+
+  #take(event: NetlinkEvent): void {
+    switch (event.type) {
+      case 'link':
+        this.#setLink(event.link);
+        break;
+      case 'link-gone':
+        this.#removeLink(event.link.ifindex);
+        break;
+      case 'address':
+        this.#addresses.set(addressKey(event.address), event.address);
+        break;
+      case 'address-gone':
+        this.#addresses.delete(addressKey(event.address));
+        break;
+      case 'route-gone':
+        this.#options.onRouteGone?.(event.route);
+        return;
+      default:
+        return;
+    }
+    this.#options.onChange();
+  }
+
+  #setLink(link: Link): void {
+    const before = this.#links.get(link.ifindex);
+    if (before !== undefined) this.#byName.delete(before.name);
+    this.#links.set(link.ifindex, link);
+    this.#byName.set(link.name, link);
+  }
+
+  #removeLink(ifindex: number): void {
+    const before = this.#links.get(ifindex);
+    this.#links.delete(ifindex);
+    if (before !== undefined && this.#byName.get(before.name)?.ifindex === ifindex) {
+      this.#byName.delete(before.name);
+    }
+    for (const [key, address] of this.#addresses) {
+      if (address.ifindex === ifindex) this.#addresses.delete(key);
+    }
+  }
 }

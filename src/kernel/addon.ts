@@ -1,9 +1,9 @@
-/** The only door to the native addon. Loaded on first use: most command lines need no kernel. */
-import { existsSync } from 'node:fs';
+/** The only place that loads native/. */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type * as Native from '../../native/index.js';
-import { CodedError } from '../base/error.js';
+import { errorCode, errorMessage } from '../base/error.js';
+import { KernelError } from './kernel-error.js';
 
 export type {
   BpfLink,
@@ -11,44 +11,45 @@ export type {
   BpfObject,
   BpfProgram,
   BuildInfo,
+  LinkInfo,
+  MapInfo,
   NetlinkSocket,
   RingBuffer,
-  SystemError,
   TcDirection,
 } from '../../native/index.js';
 
-/** Below the package's top folder; this file runs from dist/src/kernel. */
-const RELEASE = new URL('../../../build/Release/', import.meta.url);
+export type NativeAddon = typeof Native;
 
-let loaded: typeof Native | undefined;
+/** This file runs as dist/src/kernel/addon.js. */
+const ADDON = fileURLToPath(new URL('../../../build/Release/margay_native.node', import.meta.url));
 
-/** @throws CodedError ERR_ADDON_MISSING when it has not been built. */
-export function addon(): typeof Native {
-  if (loaded) return loaded;
-  const path = fileURLToPath(new URL('margay_native.node', RELEASE));
-  if (!existsSync(path)) {
-    throw new CodedError('ERR_ADDON_MISSING', 'the native addon is not built: run "npm run setup"');
-  }
-  loaded = createRequire(import.meta.url)(path) as typeof Native;
+let loaded: NativeAddon | undefined;
+
+/**
+ * The addon, loaded at the first call, so that commands that need no kernel run without it.
+ *
+ * @throws KernelError ERR_KERNEL_ADDON saying what to run.
+ */
+export function native(): NativeAddon {
+  loaded ??= load();
   return loaded;
 }
 
-/** The compiled BPF programs: an ELF object. */
-export const BPF_OBJECT_PATH = fileURLToPath(new URL('margay.bpf.o', RELEASE));
+function load(): NativeAddon {
+  try {
+    return createRequire(import.meta.url)(ADDON) as NativeAddon;
+  } catch (cause) {
+    const missing = errorCode(cause) === 'MODULE_NOT_FOUND' || errorCode(cause) === 'ENOENT';
+    const why = missing ? 'has not been built' : `does not load: ${errorMessage(cause)}`;
+    throw new KernelError(
+      'ERR_KERNEL_ADDON',
+      `the native addon ${why}; run "npm run build:native" in the directory of Margay`,
+      { cause },
+    );
+  }
+}
 
-/** Whose libbpf this is built with. */
-export const buildInfo = (): Native.BuildInfo => addon().buildInfo();
-
-/** Did this system call fail with that error, for example 'ENOENT'? */
-export function isSystemError(
-  error: unknown,
-  ...codes: readonly string[]
-): error is Native.SystemError {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    typeof error.code === 'string' &&
-    'syscall' in error &&
-    (codes.length === 0 || codes.includes(error.code))
-  );
+/** How the addon was built. */
+export function buildInfo(): Native.BuildInfo {
+  return native().buildInfo();
 }

@@ -1,60 +1,130 @@
-/** The only place that starts other programs: arguments as a list, no shell, bounded in time and output. */
+/** The only place that starts programs: arguments as a list, no shell, bounded time and output. */
 import { spawn } from 'node:child_process';
-import { CodedError } from '../base/error.js';
+import { KernelError } from './kernel-error.js';
 
 export interface CommandOptions {
-  readonly input?: string;
+  readonly argv: readonly [program: string, ...args: string[]];
+  /** Written to standard input, which is closed afterwards. Default: empty. */
+  readonly stdin?: string | Uint8Array;
+  /** Default 30 s. */
   readonly timeoutMs?: number;
+  /** Of each output stream; more than that is an error. Default 16 MiB. */
+  readonly outputBytesMax?: number;
   readonly signal?: AbortSignal;
 }
 
-export interface CommandOutput {
+export interface CommandResult {
   readonly stdout: string;
   readonly stderr: string;
 }
 
-export class CommandError extends CodedError<'ERR_COMMAND'> {
-  /** null when it was killed or never started. */
+export class CommandError extends KernelError {
+  /** null: ended by a signal, or never started. */
   readonly exitCode: number | null;
+  /** The last lines that the program wrote there. */
+  readonly stderr: string;
 
-  constructor(message: string, exitCode: number | null, cause?: unknown) {
-    super('ERR_COMMAND', message, { cause });
-    this.exitCode = exitCode;
+  constructor(
+    message: string,
+    details: {
+      readonly exitCode: number | null;
+      readonly stderr: string;
+      readonly cause?: unknown;
+    },
+  ) {
+    super('ERR_KERNEL_COMMAND', message, { cause: details.cause });
+    this.exitCode = details.exitCode;
+    this.stderr = details.stderr;
   }
 }
 
-const OUTPUT_MAX = 16 << 20;
-const STDERR_SHOWN = 500;
 const TIMEOUT_MS = 30_000;
+const OUTPUT_BYTES_MAX = 16 << 20;
+const STDERR_TAIL = 2_000;
 
-/** @throws CommandError naming the program, how it ended and the end of what it complained. */
-export async function runCommand(
-  file: string,
-  args: readonly string[],
-  options: CommandOptions = {},
-): Promise<CommandOutput> {
-  const timeout = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
-  const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
-  const child = spawn(file, [...args], { stdio: ['pipe', 'pipe', 'pipe'], signal });
-  const output = { stdout: '', stderr: '' };
+/** Collects a stream up to a bound. */
+class Output {
+  readonly #chunks: Buffer[] = [];
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** false: the bound is exceeded, the chunk was not kept. */
+  add(chunk: Buffer): boolean {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#bytesMax) return false;
+    this.#chunks.push(chunk);
+    return true;
+  }
+
+  text(): string {
+    return Buffer.concat(this.#chunks).toString('utf8');
+  }
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @throws CommandError when it cannot be started, exits with another code than 0, takes or says too much.
+ * @throws The signal's reason when aborted; the program has been killed then.
+ */
+export async function runCommand(options: CommandOptions): Promise<CommandResult> {
+  options.signal?.throwIfAborted();
+  const [program, ...args] = options.argv;
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const limit = options.outputBytesMax ?? OUTPUT_BYTES_MAX;
+  const out = { stdout: new Output(limit), stderr: new Output(limit) };
+  let killedFor: string | undefined;
+  const kill = (why: string): void => {
+    killedFor ??= why;
+    child.kill('SIGKILL');
+  };
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  const timer = setTimeout(() => kill(`took more than ${timeoutMs} ms`), timeoutMs);
+  const onAbort = (): void => kill('was aborted');
+  options.signal?.addEventListener('abort', onAbort);
   for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (text: string) => {
-      if (output[name].length < OUTPUT_MAX) output[name] += text;
+    child[name].on('data', (chunk: Buffer) => {
+      if (!out[name].add(chunk)) kill(`wrote more than ${limit} bytes to ${name}`);
     });
   }
-  // It may end without reading its input.
+  // The program may end without reading its input.
   child.stdin.on('error', () => undefined);
-  child.stdin.end(options.input ?? '');
-  const exitCode = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', (cause) =>
-      reject(new CommandError(`${file}: ${cause.message}`, null, cause)),
+  child.stdin.end(options.stdin ?? '');
+  try {
+    const ended = await new Promise<{ code: number | null; signal: string | null }>(
+      (resolve, reject) => {
+        child.once('error', reject);
+        child.once('close', (code, signal) => resolve({ code, signal }));
+      },
     );
-    child.once('close', resolve);
-  });
-  if (exitCode === 0) return output;
-  const complaint = output.stderr.trim().slice(-STDERR_SHOWN);
-  throw new CommandError(
-    `${file} ${args.join(' ')}: exit ${exitCode ?? 'by signal'}: ${complaint}`,
-    exitCode,
-  );
+    options.signal?.throwIfAborted();
+    const result = { stdout: out.stdout.text(), stderr: out.stderr.text() };
+    const how = killedFor ?? (ended.code === null ? `was ended by ${ended.signal}` : undefined);
+    if (how === undefined && ended.code === 0) return result;
+    throw failure(options.argv, how ?? `exited with ${ended.code}`, {
+      exitCode: ended.code,
+      stderr: result.stderr,
+    });
+  } catch (error) {
+    if (error instanceof CommandError || options.signal?.aborted === true) throw error;
+    const details = { exitCode: null, stderr: '', cause: error };
+    throw failure(options.argv, 'could not be started', details);
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function failure(
+  argv: readonly string[],
+  how: string,
+  details: { readonly exitCode: number | null; readonly stderr: string; readonly cause?: unknown },
+): CommandError {
+  const stderr = details.stderr.trim().slice(-STDERR_TAIL);
+  const said = stderr === '' ? '' : `: ${stderr}`;
+  return new CommandError(`${argv.join(' ').slice(0, 500)} ${how}${said}`, { ...details, stderr });
 }

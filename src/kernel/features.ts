@@ -1,75 +1,132 @@
-/** What this kernel can do, probed once, each with what follows when it is missing. */
-import { existsSync, readFileSync } from 'node:fs';
+/** What this kernel and this machine can do. Probed once: nothing else may assume a feature. */
+import { accessSync, constants, existsSync } from 'node:fs';
 import { release } from 'node:os';
-import { addon } from './addon.js';
+import { join } from 'node:path';
+import { errorMessage } from '../base/error.js';
+import { native } from './addon.js';
 
 export interface Feature {
   readonly name: string;
   readonly present: boolean;
-  /** The eBPF dataplane cannot work without it. */
+  /** The eBPF dataplane cannot run without it. */
   readonly required: boolean;
-  /** What users lose without it. */
+  /** What was found, or why it is missing. */
+  readonly detail: string;
+  /** What its absence means; one sentence. */
   readonly consequence: string;
 }
 
-function kernelAtLeast(major: number, minor: number): boolean {
-  const [have = 0, haveMinor = 0] = release()
-    .split('.')
-    .map((part) => Number.parseInt(part, 10));
-  return have > major || (have === major && haveMinor >= minor);
+interface Probe {
+  readonly name: string;
+  readonly required: boolean;
+  readonly consequence: string;
+  /** Returns what was found; throws or returns null when it is missing. */
+  readonly find: () => string | null;
 }
 
-function hasCapabilities(): boolean {
-  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-  const bits = BigInt(`0x${effective ?? '0'}`);
-  const [netAdmin, sysAdmin, bpf] = [12n, 21n, 39n];
-  const has = (bit: bigint): boolean => ((bits >> bit) & 1n) === 1n;
-  return has(netAdmin) && (has(sysAdmin) || has(bpf));
+const BTF = '/sys/kernel/btf/vmlinux';
+const BPFFS = '/sys/fs/bpf';
+const PROGRAM_DIRS = [
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+  '/usr/local/sbin',
+  '/usr/local/bin',
+];
+
+const PROBES: readonly Probe[] = [
+  {
+    name: 'addon',
+    required: true,
+    consequence: 'no kernel object can be made; run "npm run build:native"',
+    find: () => `libbpf ${native().buildInfo().libbpf}`,
+  },
+  {
+    name: 'root',
+    required: true,
+    consequence: 'programs cannot be loaded, nor interfaces and routes changed',
+    find: () => (process.geteuid?.() === 0 ? 'uid 0' : null),
+  },
+  {
+    name: 'btf',
+    required: true,
+    consequence: 'programs cannot be fitted to this kernel (CONFIG_DEBUG_INFO_BTF)',
+    find: () => (existsSync(BTF) ? BTF : null),
+  },
+  {
+    name: 'ringbuf',
+    required: true,
+    consequence: 'the eBPF programs need Linux 5.17 or newer',
+    find: () => atLeast(5, 17),
+  },
+  {
+    name: 'bpffs',
+    required: true,
+    consequence: 'nothing can be pinned, so enforcement would end with the agent',
+    find: () =>
+      native().isBpffs(BPFFS) ? `mounted at ${BPFFS}` : existsSync(BPFFS) ? 'can be mounted' : null,
+  },
+  {
+    name: 'tcx',
+    required: false,
+    consequence:
+      'programs are attached as clsact filters, which other tools can remove (Linux 6.6)',
+    find: () => atLeast(6, 6),
+  },
+  {
+    name: 'ipset',
+    required: false,
+    consequence: 'the iptables dataplane cannot run (program ipset)',
+    find: () => findProgram('ipset'),
+  },
+  {
+    name: 'iptables',
+    required: false,
+    consequence:
+      'the iptables dataplane cannot run, nor can anything masquerade (program iptables)',
+    find: () => findProgram('iptables'),
+  },
+];
+
+let probed: readonly Feature[] | undefined;
+
+/** Every feature, present or not. Later calls return the first one's answer. */
+export function probeFeatures(): readonly Feature[] {
+  probed ??= PROBES.map(probe);
+  return probed;
 }
 
-function addonLoads(): boolean {
+export function hasFeature(name: string): boolean {
+  return probeFeatures().some((feature) => feature.name === name && feature.present);
+}
+
+function probe({ name, required, consequence, find }: Probe): Feature {
   try {
-    addon();
+    const found = find();
+    return { name, required, consequence, present: found !== null, detail: found ?? 'missing' };
+  } catch (error) {
+    return { name, required, consequence, present: false, detail: errorMessage(error) };
+  }
+}
+
+/** Versions only where the kernel has no cheaper tell; attaching still tries and falls back. */
+function atLeast(major: number, minor: number): string | null {
+  const [have = 0, haveMinor = 0] = release().split(/[.-]/).map(Number);
+  const enough = have > major || (have === major && haveMinor >= minor);
+  return enough ? `Linux ${release()}` : null;
+}
+
+function findProgram(name: string): string | null {
+  const candidates = PROGRAM_DIRS.map((dir) => join(dir, name));
+  return candidates.find(isExecutable) ?? null;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
     return true;
   } catch {
     return false;
   }
-}
-
-let probed: readonly Feature[] | undefined;
-
-export function probeFeatures(): readonly Feature[] {
-  probed ??= [
-    {
-      name: 'native addon',
-      present: addonLoads(),
-      required: true,
-      consequence: 'nothing can be programmed: run "npm run setup"',
-    },
-    {
-      name: 'CAP_NET_ADMIN and CAP_BPF',
-      present: hasCapabilities(),
-      required: true,
-      consequence: 'programs cannot be loaded: run the agent as root or with these capabilities',
-    },
-    {
-      name: 'BTF',
-      present: existsSync('/sys/kernel/btf/vmlinux'),
-      required: false,
-      consequence: 'programs that read kernel structures cannot be relocated',
-    },
-    {
-      name: 'bpf_for_each_map_elem and ring buffer (Linux 5.13)',
-      present: kernelAtLeast(5, 13),
-      required: true,
-      consequence: 'old connections could not be collected in the kernel',
-    },
-    {
-      name: 'tcx links (Linux 6.6)',
-      present: kernelAtLeast(6, 6),
-      required: true,
-      consequence: 'programs cannot be attached by links that survive the agent',
-    },
-  ];
-  return probed;
 }

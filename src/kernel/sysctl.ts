@@ -1,29 +1,48 @@
-/** Kernel parameters of the network namespace that the calling process is in. */
+/** Kernel settings below /proc/sys; those of the network are of the namespace this process is in. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errorCode, errorMessage } from '../base/error.js';
+import { KernelError } from './kernel-error.js';
 
-/** 'net.ipv4.conf.*.rp_filter' with the interface given apart, as its name may hold dots. */
-function pathOf(name: string, interfaceName?: string): string {
-  const parts = name.split('.').map((part) => (part === '*' ? (interfaceName ?? 'all') : part));
-  return `/proc/sys/${parts.join('/')}`;
+const ROOT = '/proc/sys';
+
+/** Path elements, not dots: interface names may hold dots. */
+export type SysctlName = readonly [string, ...string[]];
+
+function pathOf(name: SysctlName): string {
+  const bad = name.find(
+    (part) => part === '' || part === '.' || part === '..' || /[/\0]/.test(part),
+  );
+  if (bad !== undefined) throw new TypeError(`sysctl ${name.join('/')}: "${bad}" is no name`);
+  return join(ROOT, ...name);
 }
 
-/** null when the parameter does not exist here. */
-export function readSysctl(name: string, interfaceName?: string): string | null {
+/** null when this kernel, or this interface, does not have the setting. */
+export function readSysctl(name: SysctlName): string | null {
   try {
-    return readFileSync(pathOf(name, interfaceName), 'utf8').trim();
-  } catch {
-    return null;
+    return readFileSync(pathOf(name), 'utf8').trimEnd();
+  } catch (cause) {
+    if (errorCode(cause) === 'ENOENT') return null;
+    throw failure(name, 'read', cause);
   }
 }
 
 /**
- * Writes only if the value differs. Returns whether it wrote.
+ * Writes only what differs. Returns whether it wrote.
  *
- * @param name Dots between parts; '*' stands for the interface.
- * @throws the file system's error when the parameter is missing or read-only.
+ * @throws KernelError ERR_KERNEL_SYSCTL, also when there is no such setting.
  */
-export function writeSysctl(name: string, value: string, interfaceName?: string): boolean {
-  if (readSysctl(name, interfaceName) === value) return false;
-  writeFileSync(pathOf(name, interfaceName), value);
-  return true;
+export function writeSysctl(name: SysctlName, value: string): boolean {
+  if (readSysctl(name) === value) return false;
+  try {
+    writeFileSync(pathOf(name), value);
+    return true;
+  } catch (cause) {
+    throw failure(name, `set to ${value}`, cause);
+  }
+}
+
+function failure(name: SysctlName, what: string, cause: unknown): KernelError {
+  const message = `sysctl ${name.join('/')} could not be ${what}: ${errorMessage(cause)}`;
+  return new KernelError('ERR_KERNEL_SYSCTL', message, { cause, retryable: true });
 }

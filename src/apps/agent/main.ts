@@ -61,9 +61,7 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
     hostname,
     ip: process.env['IP'],
     method: process.env['IP_AUTODETECTION_METHOD'],
-    addresses: dataplane
-      .hostAddresses()
-      .map((own) => ({ ...own, address: `${own.address}/${own.prefixLength}` })),
+    addresses: dataplane.hostAddresses(),
   });
   const agent = new Agent({
     hostname,

@@ -11,7 +11,8 @@ import type {
   EndpointId,
 } from '../../model/desired.js';
 import { native } from '../../kernel/addon.js';
-import type { Address, Link } from '../../kernel/netlink/rtnetlink.js';
+import { formatIp } from '../../base/net/ip.js';
+import type { Link } from '../../kernel/netlink/link.js';
 import { measureTickRate } from '../../kernel/tick-rate.js';
 import { ApplyError } from '../apply-error.js';
 import type { Dataplane } from '../dataplane.js';
@@ -35,6 +36,13 @@ export interface EbpfDataplaneOptions {
   readonly config: ProgramConfig;
   readonly log: Log;
   readonly sizes?: TableSizes;
+}
+
+/** With its prefix length: '10.0.0.5/24'. */
+export interface HostAddress {
+  readonly interfaceName: string;
+  readonly ifindex: number;
+  readonly address: string;
 }
 
 interface Workload {
@@ -240,7 +248,7 @@ export class EbpfDataplane implements Dataplane {
       this.#configured.delete(ifindex);
       this.#routes.forgetInterface(ifindex);
     }
-    this.#tables.setHostAddresses(this.#interfaces.hostAddresses().map((own) => own.address));
+    this.#tables.setHostAddresses(this.#interfaces.hostAddresses().map((own) => formatIp(own.ip)));
     for (const cidr of this.#remotes.keys()) this.#dirtyRemotes.add(cidr);
   }
 
@@ -398,10 +406,12 @@ export class EbpfDataplane implements Dataplane {
   }
 
   /** On every interface but the workloads'. */
-  hostAddresses(): readonly (Address & { readonly interfaceName: string })[] {
-    return this.#interfaces
-      .hostAddresses()
-      .map((own) => ({ ...own, interfaceName: this.#interfaces.linkName(own.ifindex) ?? '' }));
+  hostAddresses(): readonly HostAddress[] {
+    return this.#interfaces.hostAddresses().map((own) => ({
+      interfaceName: this.#interfaces.linkName(own.ifindex) ?? '',
+      ifindex: own.ifindex,
+      address: `${formatIp(own.ip)}/${own.prefixLength}`,
+    }));
   }
 
   /** Stops following; programs, tables and routes stay and go on enforcing. */

@@ -1,69 +1,107 @@
 /**
- * Keeps the main table's routes of one origin equal to what is wanted. A route is ours if it carries our protocol
- * number; all others stay as they are. Does not decide which routes are wanted.
+ * Keeps the main table's routes of one origin equal to what is wanted. A route is ours if it carries our
+ * protocol number; all others stay as they are. Does not decide which routes are wanted.
  */
 import { errorMessage } from '../../base/error.js';
+import { parseCidr } from '../../base/net/cidr.js';
+import { ipEquals, parseIp } from '../../base/net/ip.js';
 import { ERRNO, isNetlinkErrno } from '../../kernel/kernel-error.js';
-import { type Route, type RouteInput, Rtnetlink } from '../../kernel/netlink/rtnetlink.js';
+import type { NetlinkConnection } from '../../kernel/netlink/connection.js';
+import {
+  deleteRoute,
+  listRoutes,
+  type NewRoute,
+  ROUTE_SCOPE,
+  ROUTE_TABLE_MAIN,
+  ROUTE_TYPE,
+  type Route,
+  replaceRoute,
+} from '../../kernel/netlink/route.js';
 
 /**
- * RTPROT number of everything Margay routes. The default of Calico's DeviceRouteProtocol, 3 (boot), is what `ip route`
- * gives by hand, so it could not tell ours from others'; 80 is what Calico itself uses for its other routes.
+ * Everything Margay routes. The default of Calico's DeviceRouteProtocol, 3 (boot), is what `ip route` gives by
+ * hand, so after a restart it could not tell ours from others'; 80 is the number that Calico's own agent keeps
+ * for itself, which filters of routing daemons already know.
  */
 export const ROUTE_PROTOCOL = 80;
 
-export type WantedRoute = Omit<RouteInput, 'protocol'>;
+export interface WantedRoute {
+  readonly ifindex: number;
+  /** null: on link. */
+  readonly gateway: string | null;
+}
 
-const sameRoute = (a: RouteInput, b: RouteInput): boolean =>
-  a.ifindex === b.ifindex && a.gateway === b.gateway && a.protocol === b.protocol;
+export interface RouteTableOptions {
+  readonly connection: NetlinkConnection;
+  /** Default ROUTE_PROTOCOL. */
+  readonly protocol?: number;
+}
 
-const isGone = (error: unknown): boolean => isNetlinkErrno(error, ERRNO.ESRCH, ERRNO.ENODEV);
+/** What this host has is all that is compared: the kernel reads back more than was written. */
+function sameRoute(a: NewRoute, b: NewRoute): boolean {
+  const gateways =
+    a.gateway === undefined || b.gateway === undefined
+      ? a.gateway === b.gateway
+      : ipEquals(a.gateway, b.gateway);
+  return gateways && a.ifindex === b.ifindex && a.scope === b.scope && a.type === b.type;
+}
 
-export class RouteTable implements Disposable {
-  readonly #rtnetlink = new Rtnetlink();
-  readonly #wanted = new Map<string, RouteInput>();
+export class RouteTable {
+  readonly #connection: NetlinkConnection;
+  readonly #protocol: number;
+  readonly #wanted = new Map<string, NewRoute>();
   readonly #dirty = new Set<string>();
-  /** What the kernel held of ours when it was last read; null: has to be read. */
-  #actual: Map<string, RouteInput> | null = null;
+  /** What the kernel held of ours when it was last read, and what was done since; null: has to be read. */
+  #held: Map<string, Route> | null = null;
 
-  /** null: no route to this destination. */
-  set(destination: string, route: Omit<WantedRoute, 'destination'> | null): void {
+  constructor({ connection, protocol = ROUTE_PROTOCOL }: RouteTableOptions) {
+    this.#connection = connection;
+    this.#protocol = protocol;
+  }
+
+  /** `destination`: a masked CIDR. null: no route. */
+  set(destination: string, route: WantedRoute | null): void {
     const before = this.#wanted.get(destination);
-    const after = route && { ...route, destination, protocol: ROUTE_PROTOCOL };
-    if (before && after && sameRoute(before, after)) return;
-    if (after) this.#wanted.set(destination, after);
-    else if (!this.#wanted.delete(destination)) return;
+    if (route === null) {
+      if (before === undefined) return;
+      this.#wanted.delete(destination);
+    } else {
+      const after = this.#newRoute(destination, route);
+      if (before !== undefined && sameRoute(before, after)) return;
+      this.#wanted.set(destination, after);
+    }
     this.#dirty.add(destination);
   }
 
+  /** The next apply() compares all of the kernel's routes with what is wanted. */
   queueResync(): void {
-    this.#actual = null;
+    this.#held = null;
   }
 
-  /** Interfaces take their routes with them when they go. */
-  forgetInterface(ifindex: number): void {
-    for (const [destination, route] of this.#actual ?? []) {
-      if (route.ifindex !== ifindex) continue;
-      this.#actual?.delete(destination);
-      this.#dirty.add(destination);
-    }
+  /** The kernel reports that a route has gone. Returns whether it is to be put back. */
+  onGone(route: Route): boolean {
+    if (route.protocol !== this.#protocol || route.table !== ROUTE_TABLE_MAIN) return false;
+    const destination = route.destination.toString();
+    const held = this.#held?.get(destination);
+    // A report of what apply() itself replaced: the new route is held already.
+    if (held === undefined || !sameRoute(held, route)) return false;
+    this.#held?.delete(destination);
+    if (!this.#wanted.has(destination)) return false;
+    this.#dirty.add(destination);
+    return true;
   }
 
   /**
-   * @param sweep Also remove routes of ours that nobody wants: only once the picture is complete.
-   * @returns One line per route that could not be made right.
+   * Adds what is missing and removes what is not wanted any more; what an earlier process left goes, too, so
+   * not before the picture is complete. Returns one line per route that could not be made right.
    */
-  async apply({ sweep }: { readonly sweep: boolean }): Promise<readonly string[]> {
-    const actual = this.#actual ?? (await this.#read());
-    this.#actual = actual;
-    if (sweep) {
-      for (const destination of actual.keys())
-        if (!this.#wanted.has(destination)) this.#dirty.add(destination);
-    }
+  async apply(): Promise<readonly string[]> {
+    const held = this.#held ?? (await this.#read());
+    this.#held = held;
     const failures: string[] = [];
     for (const destination of [...this.#dirty]) {
       try {
-        await this.#applyOne(destination, actual);
+        await this.#applyOne(destination, held);
         this.#dirty.delete(destination);
       } catch (error) {
         failures.push(errorMessage(error));
@@ -72,32 +110,73 @@ export class RouteTable implements Disposable {
     return failures;
   }
 
-  async #applyOne(destination: string, actual: Map<string, RouteInput>): Promise<void> {
+  async #applyOne(destination: string, held: Map<string, Route>): Promise<void> {
     const wanted = this.#wanted.get(destination);
-    const have = actual.get(destination);
-    if (wanted) {
-      if (have && sameRoute(wanted, have)) return;
-      await this.#rtnetlink.replaceRoute(wanted);
-      actual.set(destination, wanted);
-    } else if (have) {
-      await this.#rtnetlink.deleteRoute(have).catch((error: unknown) => {
-        if (!isGone(error)) throw error;
+    const have = held.get(destination);
+    if (wanted !== undefined) {
+      if (have !== undefined && sameRoute(wanted, have)) return;
+      held.set(destination, { ...wanted, complex: false });
+      try {
+        await replaceRoute(this.#connection, wanted);
+      } catch (error) {
+        held.delete(destination);
+        throw error;
+      }
+    } else if (have !== undefined) {
+      await deleteRoute(this.#connection, have).catch((error: unknown) => {
+        if (!isNetlinkErrno(error, ERRNO.ESRCH, ERRNO.ENODEV)) throw error;
       });
-      actual.delete(destination);
+      held.delete(destination);
     }
   }
 
-  async #read(): Promise<Map<string, RouteInput>> {
-    const routes: readonly Route[] = await this.#rtnetlink.routes();
-    for (const destination of this.#wanted.keys()) this.#dirty.add(destination);
-    return new Map(
+  async #read(): Promise<Map<string, Route>> {
+    const routes = [
+      ...(await listRoutes(this.#connection, 4)),
+      ...(await listRoutes(this.#connection, 6)),
+    ];
+    const held = new Map(
       routes
-        .filter((route) => route.protocol === ROUTE_PROTOCOL)
-        .map((route) => [route.destination, route]),
+        .filter(({ protocol, table }) => protocol === this.#protocol && table === ROUTE_TABLE_MAIN)
+        .map((route) => [route.destination.toString(), route]),
     );
+    for (const destination of [...this.#wanted.keys(), ...held.keys()]) this.#dirty.add(destination);
+    return held;
   }
 
-  [Symbol.dispose](): void {
-    this.#rtnetlink[Symbol.dispose]();
+  #newRoute(destination: string, { ifindex, gateway }: WantedRoute): NewRoute {
+    const cidr = parseCidr(destination);
+    const via = gateway === null ? null : parseIp(gateway);
+    if (cidr === null || (gateway !== null && via === null)) {
+      throw new TypeError(`route ${destination} via ${gateway}: not a prefix and an address`);
+    }
+    return {
+      destination: cidr,
+      ifindex,
+      table: ROUTE_TABLE_MAIN,
+      protocol: this.#protocol,
+      type: ROUTE_TYPE.unicast,
+      metric: 0,
+      ...(via === null
+        ? { scope: ROUTE_SCOPE.link, onlink: false }
+        : { scope: ROUTE_SCOPE.universe, onlink: true, gateway: via }),
+    };
   }
+}
+
+/** Removes every route of ours from the main table. Returns how many there were. */
+export async function removeRoutes(
+  connection: NetlinkConnection,
+  protocol: number = ROUTE_PROTOCOL,
+): Promise<number> {
+  const routes = [...(await listRoutes(connection, 4)), ...(await listRoutes(connection, 6))];
+  const own = routes.filter(
+    (route) => route.protocol === protocol && route.table === ROUTE_TABLE_MAIN,
+  );
+  for (const route of own) {
+    await deleteRoute(connection, route).catch((error: unknown) => {
+      if (!isNetlinkErrno(error, ERRNO.ESRCH)) throw error;
+    });
+  }
+  return own.length;
 }

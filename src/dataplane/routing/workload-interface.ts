@@ -1,67 +1,117 @@
-/** Settings of the host side of a workload's link (spec/networking.md 3, 5). */
+/** Settings of the host side of a workload's link, and its neighbours (spec/networking.md 3, 5, 6). */
 import { errorMessage } from '../../base/error.js';
 import type { Log } from '../../base/log.js';
-import { type Link, Rtnetlink } from '../../kernel/netlink/rtnetlink.js';
+import { type Ip, parseIp } from '../../base/net/ip.js';
+import { canonicalMac } from '../../base/net/mac.js';
+import { ERRNO, isNetlinkErrno } from '../../kernel/kernel-error.js';
+import type { NetlinkConnection } from '../../kernel/netlink/connection.js';
+import { changeLink, type Link } from '../../kernel/netlink/link.js';
+import {
+  deleteNeighbor,
+  listNeighbors,
+  NEIGHBOR_STATE,
+  type Neighbor,
+  replaceNeighbor,
+} from '../../kernel/netlink/neighbor.js';
 import { type SysctlName, writeSysctl } from '../../kernel/sysctl.js';
+import { ROUTE_PROTOCOL } from './route-table.js';
 
-/** The same on every host: moves and gratuitous changes are then harmless. BPF answers ARP with it, too. */
+/** The same on every host, so that moves are harmless. The BPF program answers ARP with it, too. */
 export const WORKLOAD_GATEWAY_MAC = 'ee:ee:ee:ee:ee:ee';
 
-/** Of the whole namespace: routing between interfaces is what a host with workloads is for. */
-export function enableForwarding(log: Log): void {
-  const switches: readonly SysctlName[] = [
-    ['net', 'ipv4', 'ip_forward'],
-    ['net', 'ipv6', 'conf', 'all', 'forwarding'],
-  ];
-  for (const name of switches) {
-    try {
-      writeSysctl(name, '1');
-    } catch (error) {
-      log.warn({ sysctl: name.join('.'), error: errorMessage(error) }, 'sysctl not set');
-    }
-  }
+/**
+ * The host routes between its interfaces. IPv4 only: workloads have no IPv6 in this version, and switching
+ * IPv6 forwarding on would end the host's own address configuration by router advertisements.
+ */
+export function enableForwarding(): void {
+  writeSysctl(['net', 'ipv4', 'ip_forward'], '1');
 }
 
-/** net/FAMILY/conf/INTERFACE/NAME = VALUE */
+/** net/FAMILY/conf/INTERFACE/NAME = VALUE. ARP is answered by the BPF program, so proxy_arp is not needed. */
 const SYSCTLS: readonly (readonly [family: string, name: string, value: string])[] = [
-  // The program on the interface checks sources itself, for every packet.
-  ['ipv4', 'rp_filter', '0'],
+  // The second line of defence; the program checks every new flow's source itself.
+  ['ipv4', 'rp_filter', '1'],
   ['ipv4', 'forwarding', '1'],
+  // Nothing translates to loopback addresses here, so no workload has any business with them.
   ['ipv4', 'route_localnet', '0'],
   // Workloads do not announce routers to their host.
   ['ipv6', 'accept_ra', '0'],
 ];
 
-/** Never throws: an interface with a wrong setting still enforces. */
+export interface WorkloadInterface {
+  readonly link: Link;
+  /** The workload's own; absent: not known. */
+  readonly mac?: string;
+  /** Bare addresses of both families. */
+  readonly addresses: readonly string[];
+}
+
+/**
+ * Brings one interface in order. The MAC is a convenience (a warning if it cannot be set); the rest is not.
+ *
+ * @throws KernelError for what could not be done; the rest has been.
+ */
 export async function configureWorkloadInterface(
-  link: Link,
-  mac: string | undefined,
-  addresses: readonly string[],
+  connection: NetlinkConnection,
+  { link, mac, addresses }: WorkloadInterface,
   log: Log,
 ): Promise<void> {
-  using rtnetlink = new Rtnetlink();
-  const steps: (() => Promise<void>)[] = [];
   if (link.kind === 'veth' && link.mac !== WORKLOAD_GATEWAY_MAC) {
-    steps.push(() => rtnetlink.setMac(link.ifindex, WORKLOAD_GATEWAY_MAC));
-  }
-  for (const [family, name, value] of SYSCTLS) {
-    steps.push(async () => {
-      writeSysctl(['net', family, 'conf', link.name, name], value);
+    const change = { mac: WORKLOAD_GATEWAY_MAC };
+    await changeLink(connection, { ifindex: link.ifindex, change }).catch((error: unknown) => {
+      log.warn({ interface: link.name, error: errorMessage(error) }, 'host-side MAC not set');
     });
   }
-  if (mac !== undefined) {
-    for (const address of addresses.filter((text) => !text.includes(':'))) {
-      steps.push(() => rtnetlink.replaceNeighbor(link.ifindex, address, mac));
-    }
-  }
-  for (const step of steps) {
+  const failures: unknown[] = [];
+  for (const [family, name, value] of SYSCTLS) {
     try {
-      await step();
+      const path: SysctlName = ['net', family, 'conf', link.name, name];
+      // A kernel without IPv6 has no such tree.
+      if (family === 'ipv4' || link.up) writeOptional(path, value, family === 'ipv6');
     } catch (error) {
-      log.warn(
-        { interface: link.name, error: errorMessage(error) },
-        'workload interface not fully configured',
-      );
+      failures.push(error);
     }
   }
+  for (const neighbor of neighborsOf({ link, addresses, ...(mac === undefined ? {} : { mac }) })) {
+    try {
+      await replaceNeighbor(connection, neighbor);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+function writeOptional(name: SysctlName, value: string, optional: boolean): void {
+  try {
+    writeSysctl(name, value);
+  } catch (error) {
+    if (!optional) throw error;
+  }
+}
+
+/** Permanent entries, so that the host need not ask the workload; marked as ours (Linux 5.2). */
+function neighborsOf({ link, mac, addresses }: WorkloadInterface): readonly Neighbor[] {
+  const canonical = mac === undefined ? null : canonicalMac(mac);
+  if (canonical === null) return [];
+  return addresses
+    .map(parseIp)
+    .filter((ip): ip is Ip => ip?.family === 4)
+    .map((ip) => ({
+      ...{ ifindex: link.ifindex, ip, mac: canonical },
+      ...{ state: NEIGHBOR_STATE.permanent, protocol: ROUTE_PROTOCOL },
+    }));
+}
+
+/** Removes every neighbour entry of ours. Returns how many there were. */
+export async function removeNeighbors(connection: NetlinkConnection): Promise<number> {
+  const own = (await listNeighbors(connection)).filter(
+    ({ protocol }) => protocol === ROUTE_PROTOCOL,
+  );
+  for (const neighbor of own) {
+    await deleteNeighbor(connection, neighbor).catch((error: unknown) => {
+      if (!isNetlinkErrno(error, ERRNO.ENOENT)) throw error;
+    });
+  }
+  return own.length;
 }

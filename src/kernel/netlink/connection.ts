@@ -1,164 +1,213 @@
-/** Requests, acknowledgements and dumps over one netlink socket, plus the multicast groups it has joined. */
-import { constants } from 'node:os';
-import { CodedError } from '../../base/error.js';
-import { addon, type NetlinkSocket } from '../addon.js';
+/**
+ * Requests to the kernel over one netlink socket, and their answers. Requests are answered in parallel;
+ * dumps go one after another, since a socket can have one at a time.
+ */
+import { getSystemErrorName } from 'node:util';
+import { native } from '../addon.js';
+import { KernelError, NetlinkError } from '../kernel-error.js';
 import {
-  decodeAttributes,
+  Attributes,
   decodeMessages,
-  encodeRequest,
-  NLM_F_ACK,
-  NLM_F_ACK_TLVS,
-  NLM_F_CAPPED,
-  NLM_F_DUMP,
-  NLM_F_DUMP_INTR,
-  NLMSG_DONE,
-  NLMSG_ERROR,
+  encodeMessage,
+  fixedPart,
+  HEADER_BYTES,
+  LITTLE_ENDIAN,
   type NetlinkMessage,
-  type RequestInput,
-  readI32,
-  readString,
-  readU32,
+  NLM_F,
+  NLMSG,
 } from './message.js';
 
-export type RequestBody = Omit<RequestInput, 'sequence' | 'flags'> & { readonly flags?: number };
+const NETLINK_ROUTE = 0;
+const TIMEOUT_MS = 10_000;
+/** A dump that changed under the kernel's hands is read again this often, then taken as it is. */
+const DUMP_ATTEMPTS_MAX = 5;
+const RECEIVE_BUFFER_BYTES = 4 << 20;
+const NLMSGERR_ATTR_MSG = 1;
 
-/** The kernel's answer to a request: `errno` as text ('EEXIST') and its own words, if it gave any. */
-export class NetlinkError extends CodedError {
-  readonly errno: number;
-
-  constructor(what: string, errno: number, words: string) {
-    const code = NAMES.get(errno) ?? `errno ${errno}`;
-    super(code, `${what}: ${code}${words === '' ? '' : `: ${words}`}`);
-    this.errno = errno;
-  }
+export interface Request {
+  readonly type: number;
+  /** Besides NLM_F_REQUEST and what the kind of request needs. */
+  readonly flags?: number;
+  readonly body: Uint8Array;
+  /** What is asked for, in words: the start of the error message. */
+  readonly what: string;
 }
 
-const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
-const NLMSGERR_ATTR_MSG = 1;
-const TIMEOUT_MS = 10_000;
-const DUMP_ATTEMPTS = 5;
+export interface WaitOptions {
+  readonly signal?: AbortSignal;
+  /** Default 10 s. */
+  readonly timeoutMs?: number;
+}
 
 interface Pending {
-  readonly what: string;
-  readonly parts: NetlinkMessage[];
+  readonly request: Request;
+  readonly replies: NetlinkMessage[];
   interrupted: boolean;
-  readonly resolve: (parts: readonly NetlinkMessage[] | 'interrupted') => void;
-  readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly resolve: (replies: readonly NetlinkMessage[]) => void;
+  readonly reject: (error: unknown) => void;
 }
 
-export interface ConnectionOptions {
-  readonly protocol?: number;
-  /** RTNLGRP_* numbers. */
-  readonly groups?: readonly number[];
-  readonly netns?: string;
-  /** Messages that answer no request. */
-  readonly onEvent?: (message: NetlinkMessage) => void;
-  /** Events were lost: state has to be read again. */
-  readonly onOverrun?: () => void;
+/** What NetlinkConnection needs of a socket; the addon's has more. */
+export interface DatagramSocket {
+  send(messages: Uint8Array): void;
+  close(): void;
+}
+
+export interface SocketCallbacks {
+  readonly onMessages: (datagram: Uint8Array) => void;
+  readonly onOverrun: () => void;
 }
 
 export class NetlinkConnection implements Disposable {
-  readonly #socket: NetlinkSocket;
+  readonly #socket: DatagramSocket;
   readonly #pending = new Map<number, Pending>();
-  readonly #onEvent: (message: NetlinkMessage) => void;
   #sequence = 0;
   #closed = false;
+  #dumps: Promise<unknown> = Promise.resolve();
 
-  constructor(options: ConnectionOptions = {}) {
-    this.#onEvent = options.onEvent ?? (() => undefined);
-    const { NetlinkSocket: Socket } = addon();
-    this.#socket = new Socket({
-      protocol: options.protocol ?? 0,
-      groups: options.groups ?? [],
-      ...(options.netns === undefined ? {} : { netns: options.netns }),
-      receiveBufferBytes: 4 << 20,
-      onMessages: (datagram) => {
-        for (const message of decodeMessages(datagram)) this.#onMessage(message);
-      },
-      onOverrun: () => options.onOverrun?.(),
+  constructor(open: (callbacks: SocketCallbacks) => DatagramSocket) {
+    this.#socket = open({
+      onMessages: (datagram) => this.#onDatagram(datagram),
+      onOverrun: () => this.#failAll('the socket overran'),
     });
   }
 
-  /** A change: resolves when the kernel has done it. @throws NetlinkError */
-  async change(what: string, body: RequestBody): Promise<void> {
-    await this.#send(what, body, (body.flags ?? 0) | NLM_F_ACK);
+  /** A socket of NETLINK_ROUTE in this network namespace, or in the one at `netns`. */
+  static open(options: { readonly netns?: string } = {}): NetlinkConnection {
+    return new NetlinkConnection(
+      (callbacks) =>
+        new (native().NetlinkSocket)({
+          protocol: NETLINK_ROUTE,
+          receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+          ...options,
+          ...callbacks,
+        }),
+    );
   }
 
-  /** Everything of a type. A dump that the kernel calls inconsistent is repeated. @throws NetlinkError */
-  async dump(what: string, body: RequestBody): Promise<readonly NetlinkMessage[]> {
-    for (let attempt = 1; ; attempt++) {
-      const parts = await this.#send(what, body, (body.flags ?? 0) | NLM_F_DUMP);
-      if (parts !== 'interrupted') return parts;
-      if (attempt === DUMP_ATTEMPTS) {
-        throw new CodedError(
-          'ERR_NETLINK_DUMP',
-          `${what}: changed ${attempt} times while it was read`,
-        );
-      }
-    }
+  /**
+   * Asks for a change, or for one object. Resolves when the kernel has acknowledged, to what it said first.
+   *
+   * @throws NetlinkError with the kernel's error number and words.
+   * @throws KernelError ERR_KERNEL_NETLINK_LOST: unknown whether it was done.
+   */
+  async request(request: Request, options: WaitOptions = {}): Promise<readonly NetlinkMessage[]> {
+    const flags = NLM_F.request | NLM_F.ack | (request.flags ?? 0);
+    const { replies } = await this.#send(request, flags, options);
+    return replies;
   }
 
-  #send(
-    what: string,
-    body: RequestBody,
-    flags: number,
-  ): Promise<readonly NetlinkMessage[] | 'interrupted'> {
-    this.#sequence = (this.#sequence % 0x7fffffff) + 1;
-    const sequence = this.#sequence;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending.delete(sequence);
-        reject(new CodedError('ERR_NETLINK_TIMEOUT', `${what}: no answer in ${TIMEOUT_MS} ms`));
-      }, TIMEOUT_MS);
-      this.#pending.set(sequence, { what, parts: [], interrupted: false, resolve, reject, timer });
-      try {
-        this.#socket.send(encodeRequest({ ...body, flags, sequence }));
-      } catch (error) {
-        clearTimeout(timer);
-        this.#pending.delete(sequence);
-        reject(error);
-      }
-    });
-  }
-
-  #onMessage(message: NetlinkMessage): void {
-    const pending =
-      message.portId === this.#socket.portId ? this.#pending.get(message.sequence) : undefined;
-    if (!pending) {
-      if (message.type > NLMSG_DONE) this.#onEvent(message);
-      return;
-    }
-    if ((message.flags & NLM_F_DUMP_INTR) !== 0) pending.interrupted = true;
-    if (message.type !== NLMSG_ERROR && message.type !== NLMSG_DONE) {
-      pending.parts.push(message);
-      return;
-    }
-    clearTimeout(pending.timer);
-    this.#pending.delete(message.sequence);
-    const errno = message.payload.byteLength >= 4 ? -readI32(message.payload) : 0;
-    if (errno !== 0) pending.reject(new NetlinkError(pending.what, errno, kernelWords(message)));
-    else pending.resolve(pending.interrupted ? 'interrupted' : pending.parts);
+  /** Every object of a kind: consistent, unless it changes faster than it can be read. */
+  async dump(request: Request, options: WaitOptions = {}): Promise<readonly NetlinkMessage[]> {
+    const turn = this.#dumps.then(() => this.#dump(request, options));
+    this.#dumps = turn.catch(() => undefined);
+    return turn;
   }
 
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
-    for (const pending of this.#pending.values()) {
-      clearTimeout(pending.timer);
-      pending.reject(
-        new CodedError('ERR_NETLINK_CLOSED', `${pending.what}: the socket was closed`),
-      );
+    this.#failAll('the connection was closed');
+  }
+
+  async #dump(request: Request, options: WaitOptions): Promise<readonly NetlinkMessage[]> {
+    const flags = NLM_F.request | NLM_F.dump | (request.flags ?? 0);
+    for (let attempt = 1; ; attempt++) {
+      const { replies, interrupted } = await this.#send(request, flags, options);
+      if (!interrupted || attempt === DUMP_ATTEMPTS_MAX) return replies;
     }
-    this.#pending.clear();
+  }
+
+  async #send(
+    request: Request,
+    flags: number,
+    { signal, timeoutMs = TIMEOUT_MS }: WaitOptions,
+  ): Promise<{ readonly replies: readonly NetlinkMessage[]; readonly interrupted: boolean }> {
+    signal?.throwIfAborted();
+    if (this.#closed) throw lost(request, 'the connection is closed');
+    this.#sequence = (this.#sequence + 1) >>> 0 || 1;
+    const sequence = this.#sequence;
+    let timer: NodeJS.Timeout | undefined;
+    let onAbort: (() => void) | undefined;
+    let pending: Pending | undefined;
+    try {
+      const replies = await new Promise<readonly NetlinkMessage[]>((resolve, reject) => {
+        pending = { request, replies: [], interrupted: false, resolve, reject };
+        this.#pending.set(sequence, pending);
+        onAbort = () => reject(signal?.reason);
+        signal?.addEventListener('abort', onAbort);
+        timer = setTimeout(() => reject(lost(request, `no answer in ${timeoutMs} ms`)), timeoutMs);
+        const { type, body } = request;
+        this.#socket.send(encodeMessage({ type, flags, sequence, body }));
+      });
+      return { replies, interrupted: pending?.interrupted === true };
+    } finally {
+      clearTimeout(timer);
+      if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+      this.#pending.delete(sequence);
+    }
+  }
+
+  #onDatagram(datagram: Uint8Array): void {
+    let messages: readonly NetlinkMessage[];
+    try {
+      messages = decodeMessages(datagram);
+    } catch (error) {
+      for (const { reject } of this.#pending.values()) reject(error);
+      return;
+    }
+    for (const message of messages) this.#onMessage(message);
+  }
+
+  #onMessage(message: NetlinkMessage): void {
+    const pending = this.#pending.get(message.sequence);
+    if (pending === undefined || message.type === NLMSG.noop) return;
+    if ((message.flags & NLM_F.dumpInterrupted) !== 0) pending.interrupted = true;
+    try {
+      if (message.type === NLMSG.error || message.type === NLMSG.done) {
+        const error = errorOf(message, pending.request);
+        if (error === null) pending.resolve(pending.replies);
+        else pending.reject(error);
+      } else {
+        pending.replies.push(message);
+      }
+    } catch (error) {
+      pending.reject(error);
+    }
+  }
+
+  #failAll(why: string): void {
+    for (const { request, reject } of this.#pending.values()) reject(lost(request, why));
   }
 }
 
-/** NETLINK_EXT_ACK's message; its attributes follow the echoed request, which may have been cut to its header. */
-function kernelWords(message: NetlinkMessage): string {
-  if ((message.flags & NLM_F_ACK_TLVS) === 0) return '';
-  const echoed = (message.flags & NLM_F_CAPPED) !== 0 ? 16 : readU32(message.payload, 4);
-  const words = decodeAttributes(message.payload, 4 + echoed).get(NLMSGERR_ATTR_MSG);
-  return words === undefined ? '' : readString(words);
+function lost(request: Request, why: string): KernelError {
+  return new KernelError('ERR_KERNEL_NETLINK_LOST', `${request.what}: ${why}`, { retryable: true });
+}
+
+/**
+ * The error that NLMSG_ERROR or NLMSG_DONE carries; null for an acknowledgement. The error number is
+ * followed by the request's header (the whole request if not capped), then by the kernel's words.
+ */
+function errorOf(message: NetlinkMessage, request: Request): NetlinkError | null {
+  const { payload, flags, type } = message;
+  // Old kernels end a dump with an empty DONE.
+  if (type === NLMSG.done && payload.length < 4) return null;
+  const number = -fixedPart(payload, 4, 'error').getInt32(0, LITTLE_ENDIAN);
+  if (number <= 0) return null;
+  const words = (flags & NLM_F.ackAttributes) === 0 ? undefined : wordsOf(message);
+  const name = getSystemErrorName(-number);
+  const said = words === undefined ? '' : ` (${words})`;
+  return new NetlinkError(`${request.what}: ${name}${said}`, { errno: number, retryable: true });
+}
+
+function wordsOf({ payload, flags, type }: NetlinkMessage): string | undefined {
+  let start = 4;
+  if (type === NLMSG.error) {
+    const header = fixedPart(payload, 4 + HEADER_BYTES, 'error');
+    const capped = (flags & NLM_F.capped) !== 0;
+    start += capped ? HEADER_BYTES : header.getUint32(4, LITTLE_ENDIAN);
+  }
+  return Attributes.decode(payload, start).text(NLMSGERR_ATTR_MSG);
 }
