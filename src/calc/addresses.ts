@@ -15,6 +15,21 @@ export function maskedNet(text: string): MaskedNet {
   return { family: net.family, text: net.toString() };
 }
 
+/** An endpoint's address, bare and as the network that holds just it. */
+export interface EndpointAddress {
+  /** '10.65.0.2' */
+  readonly address: string;
+  /** '10.65.0.2/32' */
+  readonly net: string;
+}
+
+/** Whatever length is given, it is the one address that counts. */
+export function endpointAddress(text: string): EndpointAddress {
+  const { address: ip, family } = parsed(text);
+  const address = formatIp(ip);
+  return { address, net: `${address}/${family === 4 ? 32 : 128}` };
+}
+
 /** The bare address in 'address' or 'address/length', host bits kept: '10.0.0.5'. */
 export function hostAddress(text: string): string {
   return formatIp(parsed(text).address);

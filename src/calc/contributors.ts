@@ -1,5 +1,5 @@
 /** What endpoints and network sets bring to address sets and named ports (spec/policy.md 3.2). Pure. */
-import { hostAddress, maskedNet } from './addresses.js';
+import { endpointAddress, maskedNet } from './addresses.js';
 import {
   namespaceProfile,
   networkSetLabels,
@@ -17,24 +17,24 @@ import type {
 } from './stored-objects.js';
 
 export function workloadContributor(object: StoredObject<WorkloadEndpointSpec>): Contributor {
-  const addresses = (object.spec.ipNetworks ?? []).map(hostAddress);
+  const addresses = (object.spec.ipNetworks ?? []).map(endpointAddress);
   return {
     labels: workloadLabels(object),
     profiles: object.spec.profiles ?? [],
-    nets: addresses.map((address) => maskedNet(address).text),
-    addresses,
+    nets: addresses.map(({ net }) => net),
+    addresses: addresses.map(({ address }) => address),
     ports: namedPorts(object.spec.ports),
   };
 }
 
 /** Only expectedIPs count, never what the interface happens to carry. */
 export function hostContributor({ metadata, spec }: StoredObject<HostEndpointSpec>): Contributor {
-  const addresses = (spec.expectedIPs ?? []).map(hostAddress);
+  const addresses = (spec.expectedIPs ?? []).map(endpointAddress);
   return {
     labels: ownLabels(metadata),
     profiles: spec.profiles ?? [],
-    nets: addresses.map((address) => maskedNet(address).text),
-    addresses,
+    nets: addresses.map(({ net }) => net),
+    addresses: addresses.map(({ address }) => address),
     ports: namedPorts(spec.ports),
   };
 }
@@ -54,7 +54,10 @@ export function networkSetContributor({
   };
 }
 
+const NO_PORTS: readonly NamedPort[] = [];
+
 function namedPorts(ports: readonly StoredPort[] = []): readonly NamedPort[] {
+  if (ports.length === 0) return NO_PORTS;
   return ports.flatMap(({ name, protocol, port }) => {
     const number = protocolNumber(protocol);
     return name === undefined || name === '' || number === undefined

@@ -23,15 +23,19 @@ export interface NamedPort {
   readonly port: number;
 }
 
-/** An endpoint or network set as seen by selectors of rules. */
-export interface Contributor {
-  readonly labels: Labels;
-  readonly profiles: readonly string[];
+/** What one endpoint or network set brings to the sets it is in. */
+export interface Contribution {
   /** Masked canonical CIDRs. */
   readonly nets: readonly string[];
   /** Bare addresses that the ports belong to. */
   readonly addresses: readonly string[];
   readonly ports: readonly NamedPort[];
+}
+
+/** An endpoint or network set as seen by selectors of rules. */
+export interface Contributor extends Contribution {
+  readonly labels: Labels;
+  readonly profiles: readonly string[];
 }
 
 export interface MemberListener {
@@ -47,33 +51,25 @@ interface ActiveIpSet {
 
 export class IpSetMemberIndex {
   readonly #listener: MemberListener;
-  readonly #contributors = new Map<string, Contributor>();
+  readonly #contributions = new Map<string, Contribution>();
   readonly #sets = new Map<IpSetId, ActiveIpSet>();
   readonly #labelIndex: LabelIndex<IpSetId, string>;
 
   constructor(listener: MemberListener) {
     this.#listener = listener;
     this.#labelIndex = new LabelIndex<IpSetId, string>({
-      onMatchStarted: (set, id) => this.#contribute(set, this.#contributors.get(id)),
-      onMatchStopped: (set, id) => this.#withdraw(set, this.#contributors.get(id)),
+      onMatchStarted: (set, id) => this.#contribute(set, this.#contributions.get(id)),
+      onMatchStopped: (set, id) => this.#withdraw(set, this.#contributions.get(id)),
     });
   }
 
   onContributor(id: string, contributor: Contributor | null): void {
     if (contributor === null) {
       this.#labelIndex.removeItem(id);
-      this.#contributors.delete(id);
+      this.#contributions.delete(id);
       return;
     }
-    const before = this.#contributors.get(id);
-    this.#contributors.set(id, contributor);
-    if (before !== undefined && !sameContribution(before, contributor)) {
-      // What matched so far swaps contributions; the labels are looked at afterwards.
-      for (const set of this.#labelIndex.selectorsOf(id)) {
-        this.#contribute(set, contributor);
-        this.#withdraw(set, before);
-      }
-    }
+    this.#swap(id, contributor);
     this.#labelIndex.updateItem(id, { labels: contributor.labels, parents: contributor.profiles });
   }
 
@@ -99,12 +95,25 @@ export class IpSetMemberIndex {
   sizes(): Readonly<Record<string, number>> {
     return {
       ...this.#labelIndex.sizes(),
-      contributors: this.#contributors.size,
+      contributors: this.#contributions.size,
       sets: this.#sets.size,
     };
   }
 
-  #contribute(id: IpSetId, contributor: Contributor | undefined): void {
+  /** What matched so far swaps contributions; the labels are looked at afterwards. */
+  #swap(id: string, { nets, addresses, ports }: Contribution): void {
+    const before = this.#contributions.get(id);
+    const after = { nets, addresses, ports };
+    if (before !== undefined && sameContribution(before, after)) return;
+    this.#contributions.set(id, after);
+    if (before === undefined) return;
+    for (const set of this.#labelIndex.selectorsOf(id)) {
+      this.#contribute(set, after);
+      this.#withdraw(set, before);
+    }
+  }
+
+  #contribute(id: IpSetId, contributor: Contribution | undefined): void {
     const set = this.#sets.get(id);
     if (set === undefined || contributor === undefined) return;
     for (const member of contribution(set.definition, contributor)) {
@@ -114,7 +123,7 @@ export class IpSetMemberIndex {
     }
   }
 
-  #withdraw(id: IpSetId, contributor: Contributor | undefined): void {
+  #withdraw(id: IpSetId, contributor: Contribution | undefined): void {
     const set = this.#sets.get(id);
     if (set === undefined || contributor === undefined) return;
     for (const member of contribution(set.definition, contributor)) {
@@ -125,7 +134,7 @@ export class IpSetMemberIndex {
   }
 }
 
-function contribution(set: IpSetDefinition, contributor: Contributor): readonly IpSetMember[] {
+function contribution(set: IpSetDefinition, contributor: Contribution): readonly IpSetMember[] {
   const wanted = set.port;
   if (wanted === undefined) return contributor.nets;
   return contributor.ports
@@ -139,7 +148,7 @@ function fits(protocol: number, wanted: number | undefined): boolean {
   return wanted === undefined ? carriesPorts(protocol) : protocol === wanted;
 }
 
-function sameContribution(a: Contributor, b: Contributor): boolean {
+function sameContribution(a: Contribution, b: Contribution): boolean {
   return (
     sameList(a.nets, b.nets) &&
     sameList(a.addresses, b.addresses) &&

@@ -4,7 +4,7 @@
  * the first endpoint by id whose node is usable wins. Does not decide between tunnel and wire.
  */
 import type { DesiredRoute, EndpointId } from '../model/desired.js';
-import { hostAddress, maskedNet } from './addresses.js';
+import { endpointAddress, hostAddress } from './addresses.js';
 import type { StoredWorkload } from './local-endpoint-filter.js';
 import { MultiMap } from './multi-map.js';
 import type { NodeSpec } from './stored-objects.js';
@@ -90,7 +90,7 @@ export class RouteResolver {
   }
 
   #choose(cidr: string): DesiredRoute | undefined {
-    const family = maskedNet(cidr).family;
+    const family = cidr.includes(':') ? 6 : 4;
     let best: { readonly id: EndpointId; readonly route: DesiredRoute } | undefined;
     for (const id of this.#claimants.get(cidr)) {
       const node = this.#claims.get(id)?.node;
@@ -107,7 +107,7 @@ export class RouteResolver {
 function claimOf({ spec }: StoredWorkload): Claim | undefined {
   const nets = spec.ipNetworks ?? [];
   if (spec.node === undefined || spec.node === '' || nets.length === 0) return undefined;
-  return { node: spec.node, cidrs: nets.map((net) => maskedNet(hostAddress(net)).text) };
+  return { node: spec.node, cidrs: nets.map((net) => endpointAddress(net).net) };
 }
 
 function sameClaim(a: Claim | undefined, b: Claim | undefined): boolean {
