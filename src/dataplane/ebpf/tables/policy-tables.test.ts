@@ -4,7 +4,16 @@ import type { Decision, Lookup, Packet, Verdict } from './policy-tables.js';
 import { PolicyTables } from './policy-tables.js';
 import { allocatePolicyMaps } from './policy-maps.js';
 import { copyWorld, emptyWorld, judge, type OracleVerdict, type World } from './policy-oracle.js';
-import { anyChange, type Change, change, foundation, packet } from './policy-worlds.js';
+import {
+  anyChange,
+  type Change,
+  change,
+  foundation,
+  PLAIN_PACKETS,
+  packet,
+  plainChange,
+  plainFoundation,
+} from './policy-worlds.js';
 
 const SIZES = {
   ...{ nodes: 256, infos: 2048, endpoints: 256, nexthops: 16, policySets: 512, arenaLines: 65_536 },
@@ -137,7 +146,7 @@ describe('classification', () => {
           expect(tables.statistics()).toEqual(empty);
         },
       ),
-      { numRuns: 120 * RUNS },
+      { numRuns: 80 * RUNS },
     );
     expect(verdicts).toBeGreaterThan(20_000);
   });
@@ -166,38 +175,52 @@ describe('classification', () => {
           }
         },
       ),
-      { numRuns: 60 * RUNS },
+      { numRuns: 40 * RUNS },
     );
   });
 
-  test('between any two stores of a commit a packet sees the old or the new verdict', () => {
-    let lookups = 0;
-    fc.assert(
-      fc.property(
-        foundation,
-        fc.array(fc.array(change, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 4 }),
-        fc.array(packet, { minLength: 16, maxLength: 16 }),
-        fc.boolean(),
-        (start, steps, packets, reclaims) => {
-          const watch = new Watch();
-          const tables: PolicyTables = new PolicyTables(allocatePolicyMaps(SIZES), {
-            onStore: (view) => watch.onStore(tables, view),
-          });
-          const world = emptyWorld();
-          for (const step of [start, ...steps]) {
-            const before = copyWorld(world);
-            apply(step, world, tables);
-            watch.begin(before, world, packets);
-            const { epoch } = tables.commit();
-            if (reclaims) tables.reclaim(epoch);
-            expect(watch.failure).toBeNull();
-            compare(tables, world, packets);
-          }
-          lookups += watch.lookups;
-        },
-      ),
-      { numRuns: 60 * RUNS },
-    );
-    expect(lookups).toBeGreaterThan(20_000);
-  });
+  const transitions = [
+    { what: 'any rules', start: foundation, each: change, most: 5, runs: 30, packets: [] },
+    {
+      what: 'selector rules and many changes at once',
+      ...{ start: plainFoundation, each: plainChange, most: 10, runs: 150, packets: PLAIN_PACKETS },
+    },
+  ];
+  test.each(transitions)(
+    'between any two stores of a commit a packet sees the old or the new verdict: $what',
+    ({ start, each, most, runs, packets: fixed }) => {
+      let lookups = 0;
+      fc.assert(
+        fc.property(
+          start,
+          fc.array(fc.array(each, { minLength: 1, maxLength: most }), {
+            minLength: 1,
+            maxLength: 6,
+          }),
+          fc.array(packet, { minLength: 16, maxLength: 16 }),
+          fc.boolean(),
+          (first, steps, random, reclaims) => {
+            const packets = fixed.length > 0 ? fixed : random;
+            const watch = new Watch();
+            const tables: PolicyTables = new PolicyTables(allocatePolicyMaps(SIZES), {
+              onStore: (view) => watch.onStore(tables, view),
+            });
+            const world = emptyWorld();
+            for (const step of [first, ...steps]) {
+              const before = copyWorld(world);
+              apply(step, world, tables);
+              watch.begin(before, world, packets);
+              const { epoch } = tables.commit();
+              if (reclaims) tables.reclaim(epoch);
+              expect(watch.failure).toBeNull();
+              compare(tables, world, packets);
+            }
+            lookups += watch.lookups;
+          },
+        ),
+        { numRuns: runs * RUNS },
+      );
+      expect(lookups).toBeGreaterThan(20_000);
+    },
+  );
 });

@@ -300,3 +300,85 @@ export const foundation: fc.Arbitrary<Change[]> = fc
     }),
   )
   .map((list) => [...list]);
+
+const absent = fc.constant(undefined);
+const NO_OTHER_CRITERIA = {
+  ...{ nets: absent, notNets: absent, ports: absent, notPorts: absent },
+  ...{ namedPorts: absent, notNamedPorts: absent },
+};
+
+const plainSide: fc.Arbitrary<DesiredSide> = fc
+  .record<Loose<DesiredSide>>({
+    ipSets: rarely(few(netSet, 1), 2),
+    notIpSets: seldom(few(netSet, 1)),
+    ...NO_OTHER_CRITERIA,
+  })
+  .map((value) => compact<DesiredSide>(value));
+
+const plainRules = fc
+  .array(
+    fc.record({
+      action: fc.constantFrom('allow' as const, 'deny' as const, 'pass' as const),
+      source: plainSide,
+      destination: plainSide,
+    }),
+    { minLength: 1, maxLength: 4 },
+  )
+  .map((list) => list.map((item, index) => ({ ...item, index })));
+
+/** Few policies, so that endpoints share policy sets, and mostly the same few addresses change hands. */
+const plainPolicy = ids<PolicyId>('GlobalNetworkPolicy/p', 2);
+const plainAddress = fc.constantFrom(...LOCAL_ADDRESSES.slice(0, 4));
+
+/** Selectors only, of few addresses: few stores, and most changes matter. */
+export const plainChange: fc.Arbitrary<Change> = fc.oneof(
+  fc
+    .tuple(netSet, fc.uniqueArray(fc.constantFrom(...LOCAL_ADDRESSES), { maxLength: 4 }))
+    .map(([id, addresses]): Change => {
+      const members = addresses.map((address) => `${address}/32`);
+      return (world, tables) => {
+        world.ipSets.set(id, { kind: 'net', members });
+        tables.setIpSet(id, 'net', members);
+      };
+    }),
+  fc.tuple(plainPolicy, plainRules, plainRules).map(([id, ingress, egress]): Change => {
+    return (world, tables) => {
+      world.policies.set(id, { tier: 'default', ingress, egress });
+      tables.setPolicy(id, { tier: 'default', ingress, egress });
+    };
+  }),
+  fc.tuple(endpointId, plainAddress, few(plainPolicy, 1)).map(([id, address, policies]): Change => {
+    const tiers = [
+      { name: 't', defaultAction: 'deny' as const, ingress: policies, egress: policies },
+    ];
+    const value = { addresses: [address], tiers, profiles: [], ifindex: 3, ready: true };
+    return (world, tables) => {
+      world.endpoints.set(id, value);
+      tables.setEndpoint(id, value);
+    };
+  }),
+  { weight: 1, arbitrary: removeEndpoint },
+);
+
+export const PLAIN_PACKETS: readonly Packet[] = LOCAL_ADDRESSES.flatMap((source) =>
+  LOCAL_ADDRESSES.map((destination) => {
+    return { source, destination, protocol: 6, sourcePort: 1, destinationPort: 80 };
+  }),
+);
+
+/** All sets and policies are there and three endpoints use them. */
+export const plainFoundation: fc.Arbitrary<Change[]> = fc
+  .tuple(plainRules, plainRules, fc.array(plainChange, { minLength: 10, maxLength: 10 }))
+  .map(([ingress, egress, changes]): Change[] => [
+    (world, tables) => {
+      for (let n = 0; n < 5; n++) {
+        const set = `set-${n}` as IpSetId;
+        const policy = `GlobalNetworkPolicy/p${n}` as PolicyId;
+        world.ipSets.set(set, { kind: 'net', members: [] });
+        tables.setIpSet(set, 'net', []);
+        world.policies.set(policy, { tier: 'default', ingress, egress });
+        tables.setPolicy(policy, { tier: 'default', ingress, egress });
+      }
+    },
+    ...changes,
+  ]);
