@@ -25,9 +25,20 @@ export function canonicalText(node: SelectorNode): string {
   }
 }
 
-/** By bytes of UTF-8: not the order of UTF-16 units beyond the basic plane. */
+/** For sort(): by bytes of UTF-8, which is by code point and not by UTF-16 unit. */
 export function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return codePointRank(x) - codePointRank(y);
+  }
+  return a.length - b.length;
+}
+
+/** Surrogates stand for code points above all that fit one unit, those from 0xe000 on included. */
+function codePointRank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
 
 const digest = (text: string): string => createHash('sha224').update(text).digest('base64url');

@@ -1,7 +1,8 @@
 /** Tokens to tree (spec/selectors.md 4), and the selector as the rest of Margay uses it. */
+import { GenerationCache } from '../../base/collections/generation-cache.js';
 import type { CompareOp, SelectorNode, SetOp } from './ast.js';
 import { canonicalText, compareBytes, uidOf } from './canonical.js';
-import { evaluateNode, type LabelLookup } from './evaluate.js';
+import { compileNode, type LabelLookup, type Predicate } from './evaluate.js';
 import { type SelectorErrorCode, SelectorSyntaxError } from './syntax-error.js';
 import { type Token, tokenize } from './tokenizer.js';
 
@@ -10,12 +11,20 @@ export { SelectorSyntaxError } from './syntax-error.js';
 /** More than anybody writes by hand; keeps recursion far from the stack's end. */
 const DEPTH_MAX = 1000;
 
+/** Characters of the user's text in a message. */
+const SHOWN_MAX = 40;
+
 const SPELLINGS: Readonly<Record<string, string>> = { has: 'has(', all: 'all(', global: 'global(' };
+
+/** Quoted, on one line, and short whatever the user wrote. */
+function shortened(text: string): string {
+  return JSON.stringify(text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}...` : text);
+}
 
 function describe(token: Token): string {
   if (token.type === 'end') return 'the end of the selector';
-  if (token.type === 'literal') return `string "${token.value}"`;
-  if (token.type === 'label') return `"${token.label}"`;
+  if (token.type === 'literal') return `string ${shortened(token.value)}`;
+  if (token.type === 'label') return shortened(token.label);
   if (token.type === 'operator') return `"${token.op}"`;
   return `"${SPELLINGS[token.type] ?? token.type}"`;
 }
@@ -113,14 +122,14 @@ class Parser {
       return this.#fail(
         'UNEXPECTED_END',
         token,
-        `the selector ends after label "${label}", expected a comparison`,
+        `the selector ends after label ${shortened(label)}, expected a comparison`,
       );
     }
     if (token.type !== 'operator') {
       return this.#fail(
         'EXPECTED_COMPARISON',
         token,
-        `expected a comparison after label "${label}", found ${describe(token)}`,
+        `expected a comparison after label ${shortened(label)}, found ${describe(token)}`,
       );
     }
     if (token.op === 'in' || token.op === 'not in') return this.#set(label, token.op);
@@ -160,6 +169,7 @@ export class Selector {
   readonly ast: SelectorNode;
   #text: string | undefined;
   #uid: string | undefined;
+  #predicate: Predicate | undefined;
 
   constructor(ast: SelectorNode) {
     this.ast = ast;
@@ -183,7 +193,8 @@ export class Selector {
       typeof labels === 'function'
         ? labels
         : (name) => (Object.hasOwn(labels, name) ? labels[name] : undefined);
-    return evaluateNode(this.ast, lookup);
+    this.#predicate ??= compileNode(this.ast);
+    return this.#predicate(lookup);
   }
 
   toString(): string {
@@ -191,17 +202,17 @@ export class Selector {
   }
 }
 
-const CACHE_MAX = 10_000;
-const cache = new Map<string, Selector>();
+const CACHE_ENTRIES_MAX = 20_000;
+/** Longer text is parsed anew each time, so that the cache holds tens of megabytes at the very most. */
+const CACHED_LENGTH_MAX = 1024;
+const cache = new GenerationCache<string, Selector>(CACHE_ENTRIES_MAX);
 
 /** Empty text is all(). Results are shared. @throws SelectorSyntaxError with `.position` */
 export function parseSelector(text: string): Selector {
   const cached = cache.get(text);
   if (cached) return cached;
   const selector = new Selector(new Parser(text).parse());
-  // Simple and bounded: selectors come back in waves, and a miss costs microseconds.
-  if (cache.size >= CACHE_MAX) cache.clear();
-  cache.set(text, selector);
+  if (text.length <= CACHED_LENGTH_MAX) cache.set(text, selector);
   return selector;
 }
 

@@ -7,74 +7,91 @@ import type { SelectorNode } from './ast.js';
 export interface Restriction {
   /** The label must be there ... */
   readonly present: true;
-  /** ... and, if given, be one of these. */
+  /** ... and, if given, be one of these. Empty: nothing matches. */
   readonly values?: ReadonlySet<string>;
 }
 
 export type Restrictions = ReadonlyMap<string, Restriction>;
 
-const NONE: Restrictions = new Map();
-
-const single = (label: string, values?: ReadonlySet<string>): Restrictions =>
-  new Map([[label, values === undefined ? { present: true } : { present: true, values }]]);
+/**
+ * Restrictions being put together: the values, or null for mere presence. Whoever gets one owns it and may
+ * change it. Merging always walks the smaller of two, so that a selector of 64 KiB, however nested, costs
+ * n log n and not n squared.
+ */
+type Draft = Map<string, Set<string> | null>;
 
 export function restrictionsOf(node: SelectorNode): Restrictions {
+  const restrictions = new Map<string, Restriction>();
+  for (const [label, values] of draftOf(node, { isNegated: false })) {
+    restrictions.set(label, values === null ? { present: true } : { present: true, values });
+  }
+  return restrictions;
+}
+
+/** Negation is pushed down to the leaves, where a negative operator negated is a positive one. */
+function draftOf(node: SelectorNode, how: { readonly isNegated: boolean }): Draft {
   switch (node.type) {
     case 'has':
-      return single(node.label);
+      return how.isNegated ? new Map() : new Map([[node.label, null]]);
     case 'compare':
-      if (node.op === '!=') return NONE;
-      return single(node.label, node.op === '==' ? new Set([node.value]) : undefined);
+      return comparison(node, how.isNegated);
     case 'set':
-      return node.op === 'in' ? single(node.label, new Set(node.values)) : NONE;
-    case 'and':
-      return node.operands.map(restrictionsOf).reduce(both, NONE);
-    case 'or':
-      return node.operands.map(restrictionsOf).reduce(either);
+      return (node.op === 'in') === how.isNegated
+        ? new Map()
+        : new Map([[node.label, new Set(node.values)]]);
     case 'not':
-      return ofNegation(node.operand);
-    default:
-      return NONE;
-  }
-}
-
-/** The negative operators, negated, are the positive ones. */
-function ofNegation(operand: SelectorNode): Restrictions {
-  if (operand.type === 'not') return restrictionsOf(operand.operand);
-  if (operand.type === 'compare' && operand.op === '!=')
-    return single(operand.label, new Set([operand.value]));
-  if (operand.type === 'set' && operand.op === 'not in')
-    return single(operand.label, new Set(operand.values));
-  return NONE;
-}
-
-function both(a: Restrictions, b: Restrictions): Restrictions {
-  const merged = new Map(a);
-  for (const [label, restriction] of b) {
-    const other = merged.get(label);
-    if (other?.values === undefined) merged.set(label, restriction);
-    else if (restriction.values !== undefined) {
-      const { values } = other;
-      merged.set(label, {
-        present: true,
-        values: new Set([...restriction.values].filter((value) => values.has(value))),
-      });
+      return draftOf(node.operand, { isNegated: !how.isNegated });
+    case 'and':
+    case 'or': {
+      const merge = (node.type === 'and') === how.isNegated ? either : both;
+      return node.operands.map((operand) => draftOf(operand, how)).reduce(merge);
     }
+    default:
+      return new Map();
   }
-  return merged;
 }
 
-/** Only what both sides demand, with the values of either. */
-function either(a: Restrictions, b: Restrictions): Restrictions {
-  const merged = new Map<string, Restriction>();
-  for (const [label, restriction] of a) {
-    const other = b.get(label);
-    if (other === undefined) continue;
-    const values =
-      restriction.values && other.values
-        ? new Set([...restriction.values, ...other.values])
-        : undefined;
-    merged.set(label, values === undefined ? { present: true } : { present: true, values });
+function comparison(
+  node: Extract<SelectorNode, { readonly type: 'compare' }>,
+  isNegated: boolean,
+): Draft {
+  if (node.op === '==' || node.op === '!=') {
+    const isEqual = (node.op === '==') !== isNegated;
+    return isEqual ? new Map([[node.label, new Set([node.value])]]) : new Map();
   }
-  return merged;
+  // Not containing a text is also true of an absent label.
+  return isNegated ? new Map() : new Map([[node.label, null]]);
+}
+
+/** What either demands; where both name values, those in both. */
+function both(a: Draft, b: Draft): Draft {
+  const [small, large] = a.size < b.size ? [a, b] : [b, a];
+  for (const [label, values] of small) {
+    const others = large.get(label);
+    large.set(label, values && others ? intersection(values, others) : (values ?? others ?? null));
+  }
+  return large;
+}
+
+/** Only what both demand, with the values of either. */
+function either(a: Draft, b: Draft): Draft {
+  const [small, large] = a.size < b.size ? [a, b] : [b, a];
+  for (const [label, values] of small) {
+    const others = large.get(label);
+    if (others === undefined) small.delete(label);
+    else small.set(label, values && others ? union(values, others) : null);
+  }
+  return small;
+}
+
+function intersection(a: Set<string>, b: Set<string>): Set<string> {
+  const [small, large] = a.size < b.size ? [a, b] : [b, a];
+  for (const value of small) if (!large.has(value)) small.delete(value);
+  return small;
+}
+
+function union(a: Set<string>, b: Set<string>): Set<string> {
+  const [small, large] = a.size < b.size ? [a, b] : [b, a];
+  for (const value of small) large.add(value);
+  return large;
 }

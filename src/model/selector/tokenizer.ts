@@ -11,9 +11,13 @@ export type Token =
       readonly at: number;
     };
 
-const LABEL = /[A-Za-z0-9_./-]+/y;
-const LABEL_CHARACTER = /[A-Za-z0-9_./-]/;
+/** By character code; codes from 128 on are outside. */
+const IS_LABEL_CODE = Uint8Array.from({ length: 128 }, (_, code) =>
+  /[A-Za-z0-9_./-]/.test(String.fromCharCode(code)) ? 1 : 0,
+);
 const LABEL_MAX = 512;
+const SPACE = 0x20;
+const TAB = 0x09;
 /** What may follow a label other than a word operator. */
 const PUNCTUATION = '()"\'{},=!&|';
 
@@ -58,8 +62,11 @@ class Tokenizer {
 
   #afterBlanks(from: number): number {
     let at = from;
-    while (this.#text[at] === ' ' || this.#text[at] === '\t') at++;
-    return at;
+    for (;;) {
+      const code = this.#text.charCodeAt(at);
+      if (code !== SPACE && code !== TAB) return at;
+      at++;
+    }
   }
 
   #next(afterLabel: boolean): Token {
@@ -121,8 +128,7 @@ class Tokenizer {
       at += word.length;
       if (words.length > 1) at = this.#afterBlanks(at);
     }
-    const follower = this.#text[at];
-    return follower !== undefined && LABEL_CHARACTER.test(follower) ? -1 : at;
+    return this.#isLabelCode(at) ? -1 : at;
   }
 
   #wordOperator(): Token {
@@ -161,13 +167,18 @@ class Tokenizer {
   }
 
   #label(): string {
-    LABEL.lastIndex = this.#at;
-    const label = LABEL.exec(this.#text)?.[0];
-    if (label === undefined) return this.#fail('EXPECTED_IDENTIFIER', 'expected a label name');
-    if (label.length > LABEL_MAX)
+    const start = this.#at;
+    let end = start;
+    while (this.#isLabelCode(end)) end++;
+    if (end === start) return this.#fail('EXPECTED_IDENTIFIER', 'expected a label name');
+    if (end - start > LABEL_MAX)
       this.#fail('LABEL_TOO_LONG', `a label name has at most ${LABEL_MAX} bytes`);
-    this.#at += label.length;
-    return label;
+    this.#at = end;
+    return this.#text.slice(start, end);
+  }
+
+  #isLabelCode(at: number): boolean {
+    return IS_LABEL_CODE[this.#text.charCodeAt(at)] === 1;
   }
 
   #closeParen(opened: string): void {

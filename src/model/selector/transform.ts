@@ -1,5 +1,6 @@
 /** Other label views of a selector, and selectors made of selectors (spec/selectors.md 8; policy.md 9.5). */
 import type { SelectorNode } from './ast.js';
+import { compareBytes } from './canonical.js';
 import { Selector } from './parser.js';
 
 export const NAMESPACE_LABEL = 'projectcalico.org/namespace';
@@ -51,7 +52,7 @@ export function inNamespace(namespace: string): Selector {
 
 /** One of these service accounts, in whatever namespace. */
 export function serviceAccountNamed(names: readonly string[]): Selector {
-  const values = [...new Set(names)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const values = [...new Set(names)].sort(compareBytes);
   return new Selector({ type: 'set', label: SERVICE_ACCOUNT_LABEL, op: 'in', values });
 }
 
