@@ -11,9 +11,10 @@ import type {
   EndpointId,
 } from '../../model/desired.js';
 import { native } from '../../kernel/addon.js';
-import { formatIp } from '../../base/net/ip.js';
+import { NetlinkConnection } from '../../kernel/netlink/connection.js';
 import type { Link } from '../../kernel/netlink/link.js';
-import { measureTickRate } from '../../kernel/tick-rate.js';
+import type { Route } from '../../kernel/netlink/route.js';
+import { tickRate } from '../../kernel/tick-rate.js';
 import { ApplyError } from '../apply-error.js';
 import type { Dataplane } from '../dataplane.js';
 import { InterfaceMonitor } from '../interface-monitor.js';
@@ -70,7 +71,8 @@ export class EbpfDataplane implements Dataplane {
   readonly #hz: number;
   readonly #hooks: Hooks;
   readonly #interfaces: InterfaceMonitor;
-  readonly #routes = new RouteTable();
+  readonly #connection: NetlinkConnection;
+  readonly #routes: RouteTable;
   readonly #collector: ConntrackCollector;
   readonly #events: EventLogger;
   readonly #workloads = new Map<EndpointId, Workload>();
@@ -87,7 +89,13 @@ export class EbpfDataplane implements Dataplane {
 
   private constructor(
     options: EbpfDataplaneOptions,
-    parts: { pins: Pins; hz: number; generation: Generation; interfaces: InterfaceMonitor },
+    parts: {
+      readonly pins: Pins;
+      readonly hz: number;
+      readonly generation: Generation;
+      readonly connection: NetlinkConnection;
+      readonly interfaces: InterfaceMonitor;
+    },
   ) {
     this.#options = options;
     this.#log = options.log;
@@ -95,6 +103,8 @@ export class EbpfDataplane implements Dataplane {
     this.#hz = parts.hz;
     this.#generation = parts.generation;
     this.#interfaces = parts.interfaces;
+    this.#connection = parts.connection;
+    this.#routes = new RouteTable({ connection: parts.connection });
     this.#tables = new PolicyTables(parts.generation.maps);
     this.#hooks = Hooks.adopt(parts.pins, options.log);
     this.#collector = new ConntrackCollector({
@@ -109,17 +119,24 @@ export class EbpfDataplane implements Dataplane {
   static async open(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
     const pins = new Pins(options.bpfDir);
     pins.prepare();
-    enableForwarding(options.log);
-    const hz = await measureTickRate();
+    enableForwarding();
+    const hz = await tickRate();
     const sizes = options.sizes ?? INITIAL_SIZES;
     const generation = await Generation.load({ pins, hz, sizes, ...pick(options) });
     let changed: () => void = () => undefined;
+    let routeGone: (route: Route) => void = () => undefined;
+    const connection = NetlinkConnection.open();
     const interfaces = await InterfaceMonitor.open({
+      connection,
+      onRouteGone: (route) => routeGone(route),
       prefixes: options.interfacePrefixes,
       exclude: options.interfaceExclude,
       onChange: () => changed(),
     });
-    const dataplane = new EbpfDataplane(options, { pins, hz, generation, interfaces });
+    const dataplane = new EbpfDataplane(options, { pins, hz, generation, connection, interfaces });
+    routeGone = (route) => {
+      if (dataplane.#routes.onGone(route)) dataplane.#onDirty();
+    };
     changed = () => dataplane.#onInterfacesChanged();
     return dataplane;
   }
@@ -213,7 +230,7 @@ export class EbpfDataplane implements Dataplane {
   async apply({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     // Nothing that packets see changes before the whole picture is known.
     if (!this.#inSync) return;
-    await this.#interfaces.refreshIfStale();
+    await this.#interfaces.refresh();
     const failures: string[] = [];
     const interfacesChanged = this.#interfacesChanged;
     this.#interfacesChanged = false;
@@ -226,7 +243,7 @@ export class EbpfDataplane implements Dataplane {
       failures.push(...(await this.#hooks.apply(this.#wantedHooks(), { sweep: true })));
       failures.push(...(await this.#open(opening)));
     }
-    failures.push(...(await this.#routes.apply({ sweep: true })));
+    failures.push(...(await this.#routes.apply()));
     failures.push(...committed.errors.map((error) => `${error.endpoint}: ${error.message}`));
     if (failures.length === 0) return;
     this.#interfacesChanged = true;
@@ -244,11 +261,10 @@ export class EbpfDataplane implements Dataplane {
       }
     }
     for (const ifindex of this.#configured.keys()) {
-      if (this.#interfaces.linkName(ifindex) !== undefined) continue;
+      if (this.#interfaces.link(ifindex) !== undefined) continue;
       this.#configured.delete(ifindex);
-      this.#routes.forgetInterface(ifindex);
     }
-    this.#tables.setHostAddresses(this.#interfaces.hostAddresses().map((own) => formatIp(own.ip)));
+    this.#tables.setHostAddresses(this.#interfaces.hostAddresses().map((own) => own.address));
     for (const cidr of this.#remotes.keys()) this.#dirtyRemotes.add(cidr);
   }
 
@@ -328,7 +344,9 @@ export class EbpfDataplane implements Dataplane {
       if (!isAttached || !link) continue;
       const settings = JSON.stringify([endpoint.mac, endpoint.addresses]);
       if (this.#configured.get(ifindex) === settings) continue;
-      await configureWorkloadInterface(link, endpoint.mac, endpoint.addresses, this.#log);
+      const { mac, addresses } = endpoint;
+      const wanted = { link, addresses, ...(mac === undefined ? {} : { mac }) };
+      await configureWorkloadInterface(this.#connection, wanted, this.#log);
       this.#configured.set(ifindex, settings);
     }
     const { errors } = await this.#commit();
@@ -407,10 +425,10 @@ export class EbpfDataplane implements Dataplane {
 
   /** On every interface but the workloads'. */
   hostAddresses(): readonly HostAddress[] {
-    return this.#interfaces.hostAddresses().map((own) => ({
-      interfaceName: this.#interfaces.linkName(own.ifindex) ?? '',
-      ifindex: own.ifindex,
-      address: `${formatIp(own.ip)}/${own.prefixLength}`,
+    return this.#interfaces.hostAddresses().map(({ interfaceName, ifindex, ...own }) => ({
+      interfaceName,
+      ifindex,
+      address: `${own.address}/${own.prefixLength}`,
     }));
   }
 
@@ -420,7 +438,7 @@ export class EbpfDataplane implements Dataplane {
     this.#events[Symbol.dispose]();
     await this.#collector[Symbol.asyncDispose]();
     await this.#reclaiming;
-    this.#routes[Symbol.dispose]();
+    this.#connection[Symbol.dispose]();
     this.#hooks[Symbol.dispose]();
     this.#generation[Symbol.dispose]();
   }

@@ -4,7 +4,7 @@
  */
 import { errorMessage } from '../../base/error.js';
 import type { Log } from '../../base/log.js';
-import { native, type BpfLink, type BpfProgram, type TcDirection } from '../../kernel/addon.js';
+import { type BpfLink, type BpfProgram, native, type TcDirection } from '../../kernel/addon.js';
 import type { Pins } from './pins.js';
 
 export interface Hook {

@@ -140,7 +140,8 @@ export class RouteTable {
         .filter(({ protocol, table }) => protocol === this.#protocol && table === ROUTE_TABLE_MAIN)
         .map((route) => [route.destination.toString(), route]),
     );
-    for (const destination of [...this.#wanted.keys(), ...held.keys()]) this.#dirty.add(destination);
+    for (const destination of [...this.#wanted.keys(), ...held.keys()])
+      this.#dirty.add(destination);
     return held;
   }
 
