@@ -6,12 +6,12 @@
 
 namespace margay {
 
-/** Everything that would otherwise be a global: one for each environment (main thread or Worker). */
+/** All that would otherwise be global: one for each environment (main thread or Worker). */
 struct AddonState {
   Napi::FunctionReference map_class;
   Napi::FunctionReference program_class;
   Napi::FunctionReference link_class;
-  /** The descriptor for the handle under construction; constructors called by anybody else find none. */
+  /** The descriptor for the handle under construction; who else calls a constructor finds none. */
   SharedFd incoming;
   /** Namespace of the running inNetns(), null outside of one. */
   SharedFd netns;

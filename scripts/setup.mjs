@@ -29,7 +29,7 @@ import {
 
 const NODE_MIN = [20, 19];
 
-/** `file` answers where no package manager does; `instead` names the package where Debian's is unknown. */
+/** Found by `file` on the PATH or by `header`; `instead` is for apt sources without `name`. */
 const PACKAGES = [
   { name: 'g++', file: 'g++', why: 'compiles the addon' },
   { name: 'make', file: 'make', why: 'builds libbpf' },

@@ -94,18 +94,21 @@ struct addon_args {
 	__u32 emitted; /* out */
 };
 
-/* Emits numbered records. */
+static long addon_emit_one(__u32 number, struct addon_args *args)
+{
+	if (bpf_ringbuf_output(&addon_ring, &number, sizeof(number), 0) == 0)
+		args->emitted++;
+	return 0;
+}
+
+/* Emits numbered records. bpf_loop(), because unrolled by the verifier this took 120 ms to load. */
 SEC("syscall")
 int addon_emit(struct addon_args *args)
 {
-	__u32 wanted = args->records;
+	struct addon_args local = { args->records, 0 };
 
-	for (__u32 i = 0; i < 4096 && i < wanted; i++) {
-		__u32 record = i; /* the verifier follows i only in a register */
-
-		if (bpf_ringbuf_output(&addon_ring, &record, sizeof(record), 0) == 0)
-			args->emitted++;
-	}
+	bpf_loop(local.records, addon_emit_one, &local, 0);
+	args->emitted = local.emitted;
 	return 0;
 }
 

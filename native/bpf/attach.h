@@ -29,7 +29,7 @@ struct ClsactFilter {
   bool is_ingress = true;
   uint32_t priority = 0;
 };
-/** From the arguments (ifindex, direction, priority). Nothing, with a TypeError pending, when wrong. */
+/** From (ifindex, direction, priority). Nothing, with a TypeError pending, when wrong. */
 std::optional<ClsactFilter> ToClsactFilter(Napi::Env env, const Napi::CallbackInfo& info);
 /** Creates the qdisc if missing, then creates or replaces the filter. */
 SysError AttachFilter(ClsactFilter& filter);

@@ -16,7 +16,7 @@ UniqueFd OpenPinnedAt(const std::string& path, const char* kind, SysError* error
     *error = SysError{errno, "bpf(BPF_OBJ_GET)"};
     return fd;
   }
-  // The kernel answers info requests by the file's own kind: taken for another, it would be misread.
+  // The kernel answers info requests by the file's own kind: as another it would be misread.
   char target[64] = {};
   const std::string self = "/proc/self/fd/" + std::to_string(fd.get());
   if (readlink(self.c_str(), target, sizeof target - 1) < 0) {

@@ -14,12 +14,13 @@ namespace margay {
 
 /** Pins the object behind `fd` at `path`. */
 SysError PinAt(int fd, const std::string& path);
-/** Opens what is pinned at `path`. EINVAL when its inode is not `kind`: 'bpf-map', 'bpf-prog', 'bpf-link'. */
+/** Opens what is pinned at `path`; EINVAL unless it is a 'bpf-map', 'bpf-prog', 'bpf-link'. */
 UniqueFd OpenPinnedAt(const std::string& path, const char* kind, SysError* error);
 
 /**
- * What map, program and link handles share: one descriptor, a class that only we construct, pin() and
- * close(). Self provides Class(state), kName, kTag, kInode, and Adopted(), which reads the object's info.
+ * What map, program and link handles share: one descriptor, a class that only we construct, pin()
+ * and close(). Self provides Class(state), kName, kTag, kInode, and Adopted(), which reads the
+ * object's info.
  */
 template <typename Self>
 class Handle : public Napi::ObjectWrap<Self> {
@@ -34,7 +35,7 @@ class Handle : public Napi::ObjectWrap<Self> {
     fd_ = std::move(incoming);
   }
 
-  /** A new JavaScript handle. Undefined, with an exception pending, when the kernel refuses its info. */
+  /** A new JavaScript handle. Undefined, with an exception pending, when its info is refused. */
   static Napi::Value Make(Napi::Env env, UniqueFd fd) {
     AddonState* state = AddonState::Of(env);
     state->incoming = Share(std::move(fd));

@@ -89,7 +89,7 @@ Napi::Value BpfMap::Mmap(const Napi::CallbackInfo& info) {
   const size_t size = RoundUp(shape_.value_size, 8) * shape_.max_entries;
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd->get(), 0);
   if (memory == MAP_FAILED) return Throw(env, {errno, "mmap"}), env.Undefined();
-  // The mapping itself holds the kernel's map: it outlives this handle, until the buffer is collected.
+  // The mapping itself holds the kernel's map: it outlives this handle, as long as the buffer.
   return Napi::ArrayBuffer::New(env, memory, size,
                                 [size](Napi::Env, void* gone) { munmap(gone, size); });
 }

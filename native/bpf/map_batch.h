@@ -8,7 +8,7 @@
 
 namespace margay {
 
-/** One batched operation and its packed entries. Lives on a pool thread: no JavaScript value in it. */
+/** One batched operation and its packed entries, for a pool thread. */
 struct MapBatch {
   SharedFd fd;
   MapShape shape;
@@ -25,8 +25,8 @@ SysError UpdateMapBatch(MapBatch& batch);
 /** Deletes all keys. Keys that are absent do not count and do not stop it. */
 SysError DeleteMapBatch(MapBatch& batch);
 /**
- * Reads every entry. With writers at work, an entry that stays throughout is read once; where the map
- * type knows no batches, deletions during the walk may make it miss or repeat others.
+ * Reads every entry. With writers at work, an entry that stays throughout is read once; where the
+ * map type knows no batches, deletions during the walk may make it miss or repeat others.
  */
 SysError ReadWholeMap(MapBatch& batch);
 

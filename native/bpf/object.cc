@@ -19,7 +19,7 @@ const char* NameOf(const bpf_map* map) {
   return section == nullptr ? name : section;
 }
 
-/** libbpf takes the layout of the map it is given: a program compiled for another would misread it. */
+/** libbpf takes over the layout of the map it is given, which the programs would misread. */
 SysError CheckSameLayout(const bpf_map* map, int fd) {
   bpf_map_info have = {};
   __u32 size = sizeof have;
@@ -31,7 +31,7 @@ SysError CheckSameLayout(const bpf_map* map, int fd) {
     return {};
   }
   return SysError{EINVAL, "bpf_map__reuse_fd",
-                  std::string(NameOf(map)) + ": type, key size or value size differ from the object's"};
+                  std::string(NameOf(map)) + ": its type, key size or value size differ"};
 }
 
 }  // namespace
@@ -72,8 +72,13 @@ BpfObject::BpfObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BpfObjec
   loaded_->object.reset(object);
 }
 
+bool BpfObject::CheckNotClosed(Napi::Env env) const {
+  if (loaded_ == nullptr) ThrowCoded(env, "ERR_CLOSED", "BpfObject is closed");
+  return loaded_ != nullptr;
+}
+
 bpf_object* BpfObject::In(Napi::Env env, Phase phase) const {
-  if (loaded_ == nullptr) return ThrowCoded(env, "ERR_CLOSED", "BpfObject is closed"), nullptr;
+  if (!CheckNotClosed(env)) return nullptr;
   if (loaded_->phase == phase) return loaded_->object.get();
   ThrowCoded(env, "ERR_STATE",
              phase == Phase::kOpen ? "BpfObject is no longer open for changes: load() was called"
@@ -105,7 +110,7 @@ bpf_program* BpfObject::FindProgram(Napi::Env env, Phase phase, Napi::Value valu
 
 Napi::Value BpfObject::MapNames(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  if (loaded_ == nullptr) return ThrowCoded(env, "ERR_CLOSED", "BpfObject is closed"), env.Undefined();
+  if (!CheckNotClosed(env)) return env.Undefined();
   Napi::Array names = Napi::Array::New(env);
   bpf_map* map;
   bpf_object__for_each_map(map, loaded_->object.get()) names.Set(names.Length(), NameOf(map));
@@ -114,7 +119,7 @@ Napi::Value BpfObject::MapNames(const Napi::CallbackInfo& info) {
 
 Napi::Value BpfObject::ProgramNames(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  if (loaded_ == nullptr) return ThrowCoded(env, "ERR_CLOSED", "BpfObject is closed"), env.Undefined();
+  if (!CheckNotClosed(env)) return env.Undefined();
   Napi::Array names = Napi::Array::New(env);
   bpf_program* program;
   bpf_object__for_each_program(program, loaded_->object.get()) {

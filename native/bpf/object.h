@@ -11,7 +11,7 @@
 
 namespace margay {
 
-/** An ELF object on its way into the kernel. libbpf's object is not thread-safe: load() has it alone. */
+/** An ELF object on its way into the kernel. libbpf's is not thread-safe: load() has it alone. */
 class BpfObject : public Napi::ObjectWrap<BpfObject> {
  public:
   static void Export(Napi::Env env, Napi::Object exports);
@@ -36,6 +36,8 @@ class BpfObject : public Napi::ObjectWrap<BpfObject> {
   Napi::Value Program(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
+  /** False, with ERR_CLOSED pending, after close(). */
+  bool CheckNotClosed(Napi::Env env) const;
   /** libbpf's object in that phase; null, with ERR_CLOSED or ERR_STATE pending, in another. */
   bpf_object* In(Napi::Env env, Phase phase) const;
   bpf_map* FindMap(Napi::Env env, Phase phase, Napi::Value name) const;

@@ -52,7 +52,7 @@ int RingBuffer::OnSample(void* context, void* data, size_t size) {
   Napi::Env env = self->Env();
   Napi::HandleScope scope(env);
   CallFromLoop(env, *self->context_, self->on_record_.Value(), {FromBytes(env, data, size)});
-  // A negative answer ends consume() after this record; what is left makes the descriptor ready again.
+  // A negative answer ends consume() after this record; what is left makes the descriptor ready.
   return self->closed_ || ++self->records_this_turn_ >= kRecordsPerTurn ? -ECANCELED : 0;
 }
 

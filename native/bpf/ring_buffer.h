@@ -10,7 +10,7 @@
 
 namespace margay {
 
-/** Delivers the records of one BPF ring buffer to JavaScript, a bounded number a turn of the loop. */
+/** Delivers the records of one BPF ring buffer to JavaScript, a bounded number at a time. */
 class RingBuffer : public Napi::ObjectWrap<RingBuffer> {
  public:
   static void Export(Napi::Env env, Napi::Object exports);

@@ -1,7 +1,7 @@
 /*
- * Debian's libelf.a is position independent but for one member, elf_error.o, whose thread-local error
- * number uses the local-exec model and cannot go into a shared object. These three stand in for what it
- * defines, so that the linker never pulls it. libbpf uses only the message, in warnings.
+ * Debian's libelf.a is position independent but for one member, elf_error.o, whose thread-local
+ * error number uses the local-exec model and cannot go into a shared object. These three stand in
+ * for what it defines, so that the linker never pulls it. libbpf uses only the message.
  */
 static _Thread_local int last_error;
 

@@ -4,7 +4,7 @@
 
 namespace margay {
 
-/** Outlives the LoopPoll until libuv has closed the handle, so that a callback may stop its own watch. */
+/** Outlives the LoopPoll until libuv has closed it, so that a callback may stop its own watch. */
 struct LoopPoll::Watch {
   uv_poll_t poll;
   Callback callback;

@@ -11,7 +11,7 @@ namespace margay {
 
 /**
  * Runs `work(state)` on a pool thread and settles a promise on the main thread: with
- * `done(env, state)`, or with the SystemError that `work` returned. `work` sees no JavaScript value.
+ * `done(env, state)`, or with the error that `work` returned. `work` sees no JavaScript value.
  */
 template <typename State, typename Work, typename Done>
 class PromiseWorker final : public Napi::AsyncWorker {

@@ -6,7 +6,7 @@
 
 namespace margay {
 
-/** Outcome of a system call. Plain data: may be made on any thread. False when the call succeeded. */
+/** Outcome of a system call; false when it succeeded. Plain data: may be made on any thread. */
 struct SysError {
   int err = 0;
   const char* syscall = "";
@@ -23,8 +23,8 @@ void Throw(Napi::Env env, const SysError& error);
 void ThrowCoded(Napi::Env env, const char* code, const std::string& message);
 
 /**
- * While it lives, what libbpf has to say on this thread is kept: warnings and the verifier's log, which
- * libbpf prints in full after growing its buffer as needed. Scopes do not nest.
+ * While it lives, what libbpf has to say on this thread is kept: warnings and the verifier's log,
+ * which libbpf prints in full after growing its buffer as needed. Scopes do not nest.
  */
 class LibbpfLog {
  public:

@@ -35,8 +35,8 @@ class UniqueFd {
 };
 
 /**
- * A descriptor that a pool thread may still be using when JavaScript closes its handle. The last owner
- * closes it, so a descriptor number is never reused under a running call.
+ * A descriptor that a pool thread may still be using when JavaScript closes its handle. The last
+ * owner closes it, so a descriptor number is never reused under a running call.
  */
 using SharedFd = std::shared_ptr<const UniqueFd>;
 

@@ -12,7 +12,7 @@ namespace {
 
 /** The kernel fills dumps into 32 KiB at most; a single larger object grows the buffer. */
 constexpr size_t kReceiveBytes = 64 * 1024;
-/** Batches of requests (an IP set, a table of routes) are sent in one datagram of up to this size. */
+/** Batches of requests (an IP set, a table of routes) go in one datagram of up to this size. */
 constexpr int kSendBufferBytes = 8 * 1024 * 1024;
 /** Between two looks at the rest of the event loop. */
 constexpr int kDatagramsPerTurn = 64;
@@ -99,6 +99,17 @@ bool NetlinkSocket::ReadOptions(Napi::Env env, Napi::Value value, Options* optio
   return true;
 }
 
+SysError NetlinkSocket::Configure(int fd, const Options& options) {
+  SysError error = SetOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1, "setsockopt(NETLINK_EXT_ACK)");
+  if (error) return error;
+  error = SetOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1, "setsockopt(NETLINK_CAP_ACK)");
+  if (error) return error;
+  error = SetBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kSendBufferBytes, "setsockopt(SO_SNDBUF)");
+  if (error || options.receive_buffer_bytes == 0) return error;
+  return SetBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, static_cast<int>(options.receive_buffer_bytes),
+                   "setsockopt(SO_RCVBUF)");
+}
+
 SysError NetlinkSocket::Open(const Options& options, UniqueFd* out, uint32_t* port_id) {
   SysError error;
   SharedFd netns;
@@ -113,22 +124,15 @@ SysError NetlinkSocket::Open(const Options& options, UniqueFd* out, uint32_t* po
     if (!fd) error = SysError{errno, "socket(AF_NETLINK)"};
   }
   if (error) return error;
-  const int s = fd.get();
-  if ((error = SetOption(s, SOL_NETLINK, NETLINK_EXT_ACK, 1, "setsockopt(NETLINK_EXT_ACK)"))) return error;
-  if ((error = SetOption(s, SOL_NETLINK, NETLINK_CAP_ACK, 1, "setsockopt(NETLINK_CAP_ACK)"))) return error;
-  if ((error = SetBuffer(s, SO_SNDBUFFORCE, SO_SNDBUF, kSendBufferBytes, "setsockopt(SO_SNDBUF)"))) return error;
-  if (options.receive_buffer_bytes != 0) {
-    error = SetBuffer(s, SO_RCVBUFFORCE, SO_RCVBUF, static_cast<int>(options.receive_buffer_bytes),
-                      "setsockopt(SO_RCVBUF)");
-    if (error) return error;
-  }
+  if ((error = Configure(fd.get(), options))) return error;
   sockaddr_nl address = {};
   address.nl_family = AF_NETLINK;
-  if (bind(s, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return {errno, "bind"};
+  auto* any_address = reinterpret_cast<sockaddr*>(&address);
+  if (bind(fd.get(), any_address, sizeof address) < 0) return {errno, "bind"};
   socklen_t length = sizeof address;
-  if (getsockname(s, reinterpret_cast<sockaddr*>(&address), &length) < 0) return {errno, "getsockname"};
+  if (getsockname(fd.get(), any_address, &length) < 0) return {errno, "getsockname"};
   for (const uint32_t group : options.groups) {
-    error = SetOption(s, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, static_cast<int>(group),
+    error = SetOption(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, static_cast<int>(group),
                       "setsockopt(NETLINK_ADD_MEMBERSHIP)");
     if (error) return error;
   }

@@ -27,6 +27,7 @@ class NetlinkSocket : public Napi::ObjectWrap<NetlinkSocket> {
     uint32_t receive_buffer_bytes = 0;  // 0: the system's default
   };
   bool ReadOptions(Napi::Env env, Napi::Value value, Options* options);
+  static SysError Configure(int fd, const Options& options);
   static SysError Open(const Options& options, UniqueFd* fd, uint32_t* port_id);
 
   Napi::Value PortId(const Napi::CallbackInfo& info);

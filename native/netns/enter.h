@@ -13,8 +13,8 @@ namespace margay {
 SharedFd OpenNetns(const std::string& path, SysError* error);
 
 /**
- * Puts the calling thread into another network namespace, and back when it ends. A thread left in the
- * wrong namespace would program the wrong host, so the process aborts if it cannot return.
+ * Puts the calling thread into another network namespace, and back when it ends. A thread left in
+ * the wrong namespace would program the wrong host, so the process aborts if it cannot return.
  */
 class ScopedNetns {
  public:
