@@ -269,7 +269,8 @@ function execute(
         else resolve({ status: child.exitCode ?? 1, stdout, stderr });
       },
     );
-    child.stdin?.end(input);
+    // A program that reads nothing may have ended by now.
+    child.stdin?.on('error', () => undefined).end(input);
   });
 }
 
