@@ -85,24 +85,38 @@ export class AddressTrie {
   }
 
   #render(tree: Tree, slots: Slots): void {
+    const { view, first, count, bits } = slots;
     const outside = tree.covering(slots.prefix)?.value?.info ?? 0;
-    const { infos, below } = wantedSlots(slots, tree.subtree(slots.prefix), outside);
-    for (let i = 0; i < slots.count; i++) {
-      const index = slots.first + i;
-      const now = slots.view[index] ?? 0;
-      const info = infos[i] ?? 0;
-      const child = below.get(i);
-      if (child === undefined) {
-        if (now !== info) this.#stores.word(slots.view, index, info);
-        if ((now & CHILD) !== 0) this.#freeNode((now & ~CHILD) >>> 0);
-      } else if ((now & CHILD) !== 0) {
-        this.#renderNode((now & ~CHILD) >>> 0, child, { info, bits: slots.bits + 8, live: true });
-      } else {
-        // Written as a whole before anything points to it.
-        const made = this.#pool.allocate();
-        this.#renderNode(made, child, { info, bits: slots.bits + 8, live: false });
-        this.#stores.word(slots.view, index, (CHILD | made) >>> 0);
-      }
+    const top = tree.subtree(slots.prefix);
+    if (count === 1) {
+      // Nearly always: a workload's address comes or goes.
+      const below = top !== null && (top.length > bits || isFork(top)) ? top : undefined;
+      this.#showSlot(view, first, { info: outside, below, bits });
+      return;
+    }
+    const { infos, below } = wantedSlots(slots, top, outside);
+    for (let i = 0; i < count; i++) {
+      this.#showSlot(view, first + i, { info: infos[i] ?? 0, below: below.get(i), bits });
+    }
+  }
+
+  #showSlot(
+    view: Uint32Array,
+    index: number,
+    want: { readonly info: number; readonly below: Node | undefined; readonly bits: number },
+  ): void {
+    const { info, below, bits } = want;
+    const now = view[index] ?? 0;
+    if (below === undefined) {
+      if (now !== info) this.#stores.word(view, index, info);
+      if ((now & CHILD) !== 0) this.#freeNode((now & ~CHILD) >>> 0);
+    } else if ((now & CHILD) !== 0) {
+      this.#renderNode((now & ~CHILD) >>> 0, below, { info, bits: bits + 8, live: true });
+    } else {
+      // Written as a whole before anything points to it.
+      const made = this.#pool.allocate();
+      this.#renderNode(made, below, { info, bits: bits + 8, live: false });
+      this.#stores.word(view, index, (CHILD | made) >>> 0);
     }
   }
 
@@ -142,6 +156,8 @@ export class AddressTrie {
   }
 }
 
+const isFork = ({ zero, one }: Node): boolean => zero !== null || one !== null;
+
 /** Per slot the record of its own longest prefix, and the subtree of longer prefixes where there are any. */
 function wantedSlots(
   slots: { readonly count: number; readonly prefix: Prefix; readonly bits: number },
@@ -159,7 +175,7 @@ function wantedSlots(
       infos.fill(node.value.info, slot, slot + 2 ** (slots.bits - node.length));
     }
     const longer = node.length > slots.bits;
-    if (longer || (node.length === slots.bits && (node.zero !== null || node.one !== null))) {
+    if (longer || (node.length === slots.bits && isFork(node))) {
       below.set(slot, node);
       return;
     }

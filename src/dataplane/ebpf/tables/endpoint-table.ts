@@ -4,7 +4,7 @@ import type { IndexPool } from './index-pool.js';
 import { type AddressFacts, NO_FACTS } from './info-table.js';
 import type { IpSets } from './ip-sets.js';
 import { formatAddress4, type Prefix, parseAddress4, parsePrefix4, prefixKey } from './ipv4.js';
-import type { NextHop, NextHopTable } from './nexthop-table.js';
+import type { NextHop, NextHopAllocator } from './nexthop-table.js';
 import {
   INFO_LOCAL_HOST,
   INFO_LOCAL_WORKLOAD,
@@ -79,7 +79,7 @@ export class EndpointTable {
   readonly #owners = new Map<number, EndpointId[]>();
   readonly #dirty = new Map<number, Prefix>();
   readonly #pool: IndexPool;
-  readonly #hops: NextHopTable;
+  readonly #hops: NextHopAllocator;
   readonly #addresses: AddressClasses;
   readonly #sets: PolicySets;
   readonly #store: PolicyStore;
@@ -87,7 +87,7 @@ export class EndpointTable {
 
   constructor(parts: {
     readonly pool: IndexPool;
-    readonly hops: NextHopTable;
+    readonly hops: NextHopAllocator;
     readonly addresses: AddressClasses;
     readonly sets: PolicySets;
     readonly store: PolicyStore;

@@ -9,8 +9,14 @@ export interface NextHop {
   readonly gateway: string | null;
 }
 
+/** Hands out records of mgy_nh, one per next hop; each acquire() has one release(). 0: the host's routing. */
+export interface NextHopAllocator {
+  acquire(hop: NextHop | null): number;
+  release(hop: NextHop | null): void;
+}
+
 /** Interned, reference-counted records of mgy_nh. Record 0 means: leave it to the host's routing. */
-export class NextHopTable {
+export class NextHopTable implements NextHopAllocator {
   readonly #view: Uint32Array;
   readonly #pool: IndexPool;
   readonly #records = new Map<string, { readonly index: number; references: number }>();

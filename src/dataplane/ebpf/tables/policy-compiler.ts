@@ -94,10 +94,13 @@ export class PolicyProgram {
     const words: number[] = [];
     for (const [i, word] of bits.entries()) if (word !== 0) words.push(i);
     const cells = new Uint32Array(this.width);
+    // Where nothing matches, which is nearly everywhere, the outcome is always the same.
+    const unmatched = this.#denialBefore(startOfWalk(), Number.POSITIVE_INFINITY);
     let at = 0;
     for (const destination of this.destinations.columns) {
       for (const source of this.sources.columns) {
-        cells[at++] = this.#cell(words, [bits, destination, source]);
+        const maps = { row: bits, destination, source };
+        cells[at++] = meets(words, maps) ? this.#cell(words, maps) : unmatched;
       }
     }
     return cells;
@@ -127,9 +130,8 @@ export class PolicyProgram {
     return bits;
   }
 
-  #cell(words: readonly number[], [row, destination, source]: readonly Uint32Array[]): number {
-    if (!row || !destination || !source) return 0;
-    const walk: Walk = { segment: 0, trail: [], logged: false };
+  #cell(words: readonly number[], { row, destination, source }: CellMaps): number {
+    const walk = startOfWalk();
     for (const word of words) {
       let bits = (row[word] ?? 0) & (destination[word] ?? 0) & (source[word] ?? 0);
       while (bits !== 0) {
@@ -202,6 +204,21 @@ interface Walk {
   segment: number;
   readonly trail: Decision[];
   logged: boolean;
+}
+
+const startOfWalk = (): Walk => ({ segment: 0, trail: [], logged: false });
+
+interface CellMaps {
+  readonly row: Uint32Array;
+  readonly destination: Uint32Array;
+  readonly source: Uint32Array;
+}
+
+function meets(words: readonly number[], { row, destination, source }: CellMaps): boolean {
+  for (const i of words) {
+    if (((row[i] ?? 0) & (destination[i] ?? 0) & (source[i] ?? 0)) !== 0) return true;
+  }
+  return false;
 }
 
 /** Columns of a program: positions where the same terms match share one. */

@@ -24,7 +24,7 @@ import { InfoTable } from './info-table.js';
 import { IpSets, type MemberChange } from './ip-sets.js';
 import { formatAddress4 } from './ipv4.js';
 import { L4Classes } from './l4-classes.js';
-import { NextHopTable } from './nexthop-table.js';
+import { type NextHopAllocator, NextHopTable } from './nexthop-table.js';
 import { type Lookup, lookupPacket, type Packet } from './packet-lookup.js';
 import {
   EP_WORDS,
@@ -50,6 +50,8 @@ export interface PolicyTablesOptions {
   readonly onStore?: OnStore;
   /** A policy set that needs more lines (64 bytes) than this is closed and reported. */
   readonly blockLinesMax?: number;
+  /** Whose numbers outlive these tables. Default: numbers of these tables' own. */
+  readonly nextHops?: NextHopAllocator;
 }
 
 export interface CommitResult {
@@ -133,7 +135,10 @@ export class PolicyTables {
     this.#l4 = new L4Classes(maps.l4, l4Classes, this.#stores);
     this.#sets = this.#makeSets();
     this.#endpoints = new EndpointTable({
-      ...{ pool: this.#pools.endpoints, hops: new NextHopTable(maps.nexthops, nexthops) },
+      ...{
+        pool: this.#pools.endpoints,
+        hops: options.nextHops ?? new NextHopTable(maps.nexthops, nexthops),
+      },
       ...{ addresses: this.#addresses, sets: this.#sets, store: this.#store, ipSets: this.#ipSets },
     });
   }
@@ -263,8 +268,8 @@ export class PolicyTables {
   }
 
   /** A fresh, uncommitted instance over other (zeroed) maps that wants the same. */
-  successor(maps: PolicyMaps): PolicyTables {
-    const next = new PolicyTables(maps, this.#options);
+  successor(maps: PolicyMaps, options: PolicyTablesOptions = this.#options): PolicyTables {
+    const next = new PolicyTables(maps, options);
     for (const [id, set] of this.#ipSets.entries()) next.setIpSet(id, set.kind, set.members());
     for (const [id, policy] of this.#store.policies) next.setPolicy(id, policy);
     for (const [id, profile] of this.#store.profiles) next.setProfile(id, profile);
