@@ -36,13 +36,15 @@ function fetchSource(tarball) {
     try {
       run(APT_HELPER, ['download-file', `${mirror}${POOL_PATH}`, tarball, `SHA256:${SHA256}`]);
       if (isExpected(tarball)) return;
-      failures.push('hash differs');
+      failures.push(`${mirror}: the hash differs`);
     } catch (error) {
       if (!(error instanceof Stop)) throw error;
-      failures.push(error.message);
+      const said = error.message.split('\n').slice(1);
+      const reason = said.find((line) => line.startsWith('E:')) ?? said[0] ?? 'failed';
+      failures.push(`${mirror}: ${reason.trim()}`);
     }
   }
-  throw new Stop(failures.at(-1) ?? 'apt names no mirror');
+  throw new Stop(failures.join('; ') || 'apt names no mirror');
 }
 
 function build(tarball, prefix) {
@@ -72,8 +74,8 @@ const hasArchives = () =>
   });
 
 /**
- * Makes the pinned libbpf ready. Returns its prefix and version; or empty strings, having said why, when
- * the distribution's must do (1.3 or newer, linked dynamically).
+ * Makes the pinned libbpf ready. Returns its prefix and version; or 'OFF' for both, having said why,
+ * when the distribution's must do (1.3 or newer, linked dynamically).
  */
 export function ensureLibbpf() {
   const prefix = join(CACHE, `libbpf-${VERSION}`);
@@ -93,6 +95,6 @@ export function ensureLibbpf() {
       throw new Stop(`no libbpf: ${why}; and no libbpf-dev 1.3 or newer is installed instead`);
     }
     console.error(`margay: libbpf ${found} of the distribution, dynamic, because: ${why}`);
-    return { prefix: '', version: '' };
+    return { prefix: 'OFF', version: 'OFF' };
   }
 }
