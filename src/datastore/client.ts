@@ -4,10 +4,12 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { formatProblems, type Problem } from '../model/api/problem.js';
+import { validateChange } from '../model/api/validate.js';
 import { formatKey, type Metadata, type Resource, type ResourceKey } from '../model/update.js';
 import type { Datastore, ListOptions, ListResult, StoredResource } from './datastore.js';
 import { conflict, DatastoreError, isDatastoreError } from './datastore-error.js';
-import { checkResource, type Validate } from './validate.js';
+import { checkCreate, checkDelete } from './reference-checks.js';
+import { checkStoredResource, checkWrittenResource, type Validate } from './validate.js';
 
 const ATTEMPTS_MAX = 5;
 const RETRY_DELAY_MS = 1000;
@@ -26,7 +28,7 @@ export class ResourceClient {
 
   constructor(store: Datastore, options: ResourceClientOptions = {}) {
     this.#store = store;
-    this.#validate = options.validate ?? checkResource;
+    this.#validate = options.validate ?? checkWrittenResource;
     this.#sleep = options.sleep ?? wait;
   }
 
@@ -47,6 +49,8 @@ export class ResourceClient {
 
   async #create(resource: Resource): Promise<StoredResource> {
     const key = keyOf(resource);
+    const problems = await checkCreate(this.#store, resource);
+    if (problems.length > 0) throw invalid(resource, problems);
     return await this.#store.create(key, { ...resource, metadata: userMetadata(resource) });
   }
 
@@ -80,6 +84,7 @@ export class ResourceClient {
     for (let attempt = 1; ; attempt += 1) {
       const current = await this.#store.get(keyOf(resource));
       if (wanted && wanted !== current.revision) throw conflict(current, wanted);
+      checkUnchangeable(current, resource);
       try {
         return await this.#store.update(current.key, merged(resource, current), current.revision);
       } catch (error) {
@@ -95,6 +100,7 @@ export class ResourceClient {
     key: ResourceKey,
     options: { readonly revision?: string } = {},
   ): Promise<StoredResource> {
+    await checkDelete(this.#store, key);
     return await this.#store.delete(key, options);
   }
 
@@ -108,9 +114,16 @@ export class ResourceClient {
 
   #checked(resource: Resource): Resource {
     const result = this.#validate(resource);
-    if (result.ok) return resource;
+    if (result.ok) return result.value;
     throw invalid(resource, result.problems);
   }
+}
+
+/** Fields that may not change, if what is stored can be understood at all. */
+function checkUnchangeable(current: StoredResource, resource: Resource): void {
+  const before = checkStoredResource(current.value);
+  const problems = before.ok ? validateChange(before.value, resource) : [];
+  if (problems.length > 0) throw invalid(resource, problems);
 }
 
 function keyOf({ kind, metadata: { name, namespace } }: Resource): ResourceKey {

@@ -1,5 +1,6 @@
-/** The model's validator as the datastore's users need it: a function that can be replaced in tests. */
+/** The model's validator as the datastore's users need it: functions that can be replaced in tests. */
 import type { Problem } from '../model/api/problem.js';
+import { validateResource } from '../model/api/validate.js';
 import type { Resource } from '../model/update.js';
 
 export type Validated =
@@ -9,4 +10,15 @@ export type Validated =
 
 export type Validate = (resource: Resource) => Validated;
 
-export const checkResource: Validate = (resource) => ({ ok: true, value: resource });
+const validator =
+  (mode: 'manifest' | 'stored'): Validate =>
+  (resource) => {
+    const result = validateResource(resource, { mode });
+    return result.ok ? { ok: true, value: result.resource } : result;
+  };
+
+/** What somebody wants to write: every rule counts, unknown fields are errors. */
+export const checkWrittenResource: Validate = validator('manifest');
+
+/** What was read from a store: unknown fields are kept, rules that a dataplane can do without are not enforced. */
+export const checkStoredResource: Validate = validator('stored');

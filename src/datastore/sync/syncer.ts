@@ -9,7 +9,7 @@ import { describeProblem } from '../../model/api/problem.js';
 import { formatKey, type ResourceKey, type ResourceUpdate } from '../../model/update.js';
 import type { Datastore, ListResult, StoredResource, WatchEvent } from '../datastore.js';
 import { DatastoreError, isDatastoreError } from '../datastore-error.js';
-import { checkResource, type Validate } from '../validate.js';
+import { checkStoredResource, type Validate } from '../validate.js';
 import { type Change, type Changes, PendingChanges } from './pending-changes.js';
 
 export interface InvalidResource {
@@ -123,7 +123,7 @@ class Feed {
     this.#store = store;
     this.#signal = signal;
     this.#log = options.log ?? silentLog;
-    this.#validate = options.validate ?? checkResource;
+    this.#validate = options.validate ?? checkStoredResource;
     this.#sleep = options.sleep ?? ((ms, { signal }) => wait(ms, undefined, { signal }));
     this.#random = options.random ?? Math.random;
   }
