@@ -7,6 +7,8 @@ import { CodedError } from '../../base/error.js';
 interface Parameter<T> {
   readonly parse: (text: string) => T;
   readonly defaultValue: T;
+  /** Of the default as the reference page shows it. */
+  readonly unit?: string;
   /** One sentence for the reference page. */
   readonly text: string;
 }
@@ -62,18 +64,20 @@ const nameList = (text: string): readonly string[] =>
         .filter((name) => name !== '');
 const anyText = (text: string): string => text;
 
+const duration = (defaultMs: number, text: string): Parameter<number> => ({
+  parse: durationMs,
+  defaultValue: defaultMs,
+  unit: 'ms',
+  text,
+});
+
 /** Sorted by name: the reference page and `--print-config` keep this order. */
 export const PARAMETERS = {
-  BPFConntrackTimeoutTcpEstablished: parameter(
-    durationMs,
+  BPFConntrackTimeoutTcpEstablished: duration(
     3_600_000,
     'An idle established TCP connection is forgotten after this.',
   ),
-  BPFConntrackTimeoutUdp: parameter(
-    durationMs,
-    60_000,
-    'An idle UDP flow is forgotten after this.',
-  ),
+  BPFConntrackTimeoutUdp: duration(60_000, 'An idle UDP flow is forgotten after this.'),
   BPFMapSizeConntrack: parameter(
     integer(1024, 16_777_216),
     512_000,
@@ -108,16 +112,11 @@ export const PARAMETERS = {
   PrometheusMetricsEnabled: parameter(bool, true, 'Serve /metrics.'),
   PrometheusMetricsHost: parameter(anyText, 'localhost', 'Address the metrics server listens on.'),
   PrometheusMetricsPort: parameter(integer(0, 65_535), 9091, 'Its port.'),
-  ReportingInterval: parameter(
-    durationMs,
+  ReportingInterval: duration(
     10_000,
     'How often the status of this host is renewed when nothing changes.',
   ),
-  ReportingTTL: parameter(
-    durationMs,
-    30_000,
-    'How long this host counts as live after its last status.',
-  ),
+  ReportingTTL: duration(30_000, 'How long this host counts as live after its last status.'),
 } as const;
 
 type Table = typeof PARAMETERS;
