@@ -1,6 +1,7 @@
+import { MGY_CHILD } from '../abi.gen.js';
 import type { IndexPool } from './index-pool.js';
 import { maskAddress, type Prefix } from './ipv4.js';
-import { CHILD, NODE_ENTRIES } from './policy-maps.js';
+import { NODE_ENTRIES } from './policy-maps.js';
 import type { PrefixNode, PrefixTree } from './prefix-tree.js';
 import type { Stores } from './stores.js';
 
@@ -51,8 +52,8 @@ export class AddressTrie {
   lookup(address: number): number {
     let entry = this.#root[address >>> 16] ?? 0;
     for (const shift of [8, 0]) {
-      if ((entry & CHILD) === 0) break;
-      entry = this.#nodes[(entry & ~CHILD) * NODE_ENTRIES + ((address >>> shift) & 255)] ?? 0;
+      if ((entry & MGY_CHILD) === 0) break;
+      entry = this.#nodes[(entry & ~MGY_CHILD) * NODE_ENTRIES + ((address >>> shift) & 255)] ?? 0;
     }
     return entry;
   }
@@ -74,11 +75,11 @@ export class AddressTrie {
         return { view, first: index, count: 2 ** (bits - prefix.length), prefix, bits };
       }
       const entry = view[index] ?? 0;
-      if ((entry & CHILD) === 0 || !tree.hasLonger(slot)) {
+      if ((entry & MGY_CHILD) === 0 || !tree.hasLonger(slot)) {
         return { view, first: index, count: 1, prefix: slot, bits };
       }
       view = this.#nodes;
-      base = (entry & ~CHILD) * NODE_ENTRIES;
+      base = (entry & ~MGY_CHILD) * NODE_ENTRIES;
     }
     const first = base + (prefix.address & 255);
     return { view, first, count: 2 ** (32 - prefix.length), prefix, bits: 32 };
@@ -109,14 +110,14 @@ export class AddressTrie {
     const now = view[index] ?? 0;
     if (below === undefined) {
       if (now !== info) this.#stores.word(view, index, info);
-      if ((now & CHILD) !== 0) this.#freeNode((now & ~CHILD) >>> 0);
-    } else if ((now & CHILD) !== 0) {
-      this.#renderNode((now & ~CHILD) >>> 0, below, { info, bits: bits + 8, live: true });
+      if ((now & MGY_CHILD) !== 0) this.#freeNode((now & ~MGY_CHILD) >>> 0);
+    } else if ((now & MGY_CHILD) !== 0) {
+      this.#renderNode((now & ~MGY_CHILD) >>> 0, below, { info, bits: bits + 8, live: true });
     } else {
       // Written as a whole before anything points to it.
       const made = this.#pool.allocate();
       this.#renderNode(made, below, { info, bits: bits + 8, live: false });
-      this.#stores.word(view, index, (CHILD | made) >>> 0);
+      this.#stores.word(view, index, (MGY_CHILD | made) >>> 0);
     }
   }
 
@@ -135,14 +136,14 @@ export class AddressTrie {
       const child = below.get(i);
       let entry = info;
       if (child !== undefined) {
-        const existing = (now & CHILD) !== 0;
-        const index = existing ? (now & ~CHILD) >>> 0 : this.#pool.allocate();
+        const existing = (now & MGY_CHILD) !== 0;
+        const index = existing ? (now & ~MGY_CHILD) >>> 0 : this.#pool.allocate();
         this.#renderNode(index, child, { info, bits: bits + 8, live: existing });
-        entry = (CHILD | index) >>> 0;
+        entry = (MGY_CHILD | index) >>> 0;
       }
       if (!how.live) this.#nodes[first + i] = entry;
       else if (now !== entry) this.#stores.word(this.#nodes, first + i, entry);
-      if ((now & CHILD) !== 0 && child === undefined) this.#freeNode((now & ~CHILD) >>> 0);
+      if ((now & MGY_CHILD) !== 0 && child === undefined) this.#freeNode((now & ~MGY_CHILD) >>> 0);
     }
   }
 
@@ -151,7 +152,7 @@ export class AddressTrie {
     this.#pool.free(node);
     for (let i = 0; i < NODE_ENTRIES; i++) {
       const entry = this.#nodes[node * NODE_ENTRIES + i] ?? 0;
-      if ((entry & CHILD) !== 0) this.#freeNode((entry & ~CHILD) >>> 0);
+      if ((entry & MGY_CHILD) !== 0) this.#freeNode((entry & ~MGY_CHILD) >>> 0);
     }
   }
 }

@@ -1,3 +1,11 @@
+import {
+  MGY_INFO_LOCAL_HOST,
+  MGY_INFO_LOCAL_WL,
+  MGY_INFO_NO_PEER,
+  MGY_INFO_READY,
+  MGY_INFO_REMOTE_HOST,
+  MGY_INFO_REMOTE_WL,
+} from '../abi.gen.js';
 import type { DesiredTier, EndpointId, IpSetId, ProfileId } from '../../../model/desired.js';
 import type { AddressClasses } from './address-classes.js';
 import type { IndexPool } from './index-pool.js';
@@ -5,13 +13,6 @@ import { type AddressFacts, NO_FACTS } from './info-table.js';
 import type { IpSets } from './ip-sets.js';
 import { formatAddress4, type Prefix, parseAddress4, parsePrefix4, prefixKey } from './ipv4.js';
 import type { NextHop, NextHopAllocator } from './nexthop-table.js';
-import {
-  INFO_LOCAL_HOST,
-  INFO_LOCAL_WORKLOAD,
-  INFO_READY,
-  INFO_REMOTE_HOST,
-  INFO_REMOTE_WORKLOAD,
-} from './policy-maps.js';
 import type { PolicySet, PolicySets } from './policy-sets.js';
 import { PolicyStore } from './policy-store.js';
 import { type LocalUses, localFactsOf } from './rule-terms.js';
@@ -29,6 +30,8 @@ export interface TableEndpoint {
   readonly mac?: string;
   /** May be delivered to: programs are attached. */
   readonly ready: boolean;
+  /** The link is no veth (a tap, say): packets are delivered through the host's stack. */
+  readonly noPeer?: boolean;
 }
 
 /** A range of workloads of other hosts. */
@@ -224,9 +227,9 @@ export class EndpointTable {
     const { address } = prefix;
     const host = this.hosts.has(address);
     const local = this.#serve(address, host ? undefined : this.#owners.get(address)?.[0]);
-    if (host) return { ...NO_FACTS, flags: INFO_LOCAL_HOST };
+    if (host) return { ...NO_FACTS, flags: MGY_INFO_LOCAL_HOST };
     if (local !== null) return local;
-    if (this.remoteHosts.has(address)) return { ...NO_FACTS, flags: INFO_REMOTE_HOST };
+    if (this.remoteHosts.has(address)) return { ...NO_FACTS, flags: MGY_INFO_REMOTE_HOST };
     return remote;
   }
 
@@ -239,7 +242,7 @@ export class EndpointTable {
     if (range === undefined) return null;
     const index = this.#hops.acquire(range.nextHop);
     this.#hopIndexes.set(key, { hop: range.nextHop, index });
-    return { ...NO_FACTS, flags: INFO_REMOTE_WORKLOAD, nextHop: index };
+    return { ...NO_FACTS, flags: MGY_INFO_REMOTE_WL, nextHop: index };
   }
 
   #serve(address: number, id: EndpointId | undefined): AddressFacts | null {
@@ -304,7 +307,10 @@ function addressesOf(endpoint: TableEndpoint): number[] {
 }
 
 function factsOfEndpoint(endpoint: TableEndpoint, index: number): AddressFacts {
-  const flags = INFO_LOCAL_WORKLOAD | (endpoint.ready ? INFO_READY : 0);
+  const flags =
+    MGY_INFO_LOCAL_WL |
+    (endpoint.ready ? MGY_INFO_READY : 0) |
+    (endpoint.noPeer === true ? MGY_INFO_NO_PEER : 0);
   const mac = endpoint.mac?.split(':').map((byte) => Number.parseInt(byte, 16));
   return {
     ...NO_FACTS,

@@ -1,3 +1,4 @@
+import { mgyInfo } from '../abi.gen.js';
 import type { IndexPool } from './index-pool.js';
 import { INFO_WORDS } from './policy-maps.js';
 
@@ -93,8 +94,13 @@ export class InfoTable {
 
   #write(index: number, classId: number, facts: AddressFacts): void {
     const first = index * INFO_WORDS;
-    const { flags, ifindex, endpoint, nextHop, mac } = facts;
-    this.#view.set([classId, flags, ifindex, endpoint, nextHop, 0, 0, 0], first);
-    if (mac !== undefined) this.#bytes.set(mac, (first + 6) * 4);
+    this.#view.fill(0, first, first + INFO_WORDS);
+    const { offset } = mgyInfo;
+    this.#view[first + offset.cls / 4] = classId;
+    this.#view[first + offset.flags / 4] = facts.flags;
+    this.#view[first + offset.ifindex / 4] = facts.ifindex;
+    this.#view[first + offset.ep / 4] = facts.endpoint;
+    this.#view[first + offset.nh / 4] = facts.nextHop;
+    if (facts.mac !== undefined) this.#bytes.set(facts.mac, first * 4 + offset.mac);
   }
 }

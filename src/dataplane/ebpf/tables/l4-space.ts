@@ -2,8 +2,9 @@ import type { IcmpMatch, PortRange } from '../../../model/desired.js';
 import { type PortKey, portOfPortKey, protocolOfPortKey } from './ip-sets.js';
 
 /**
- * Protocols, ports and ICMP types on one line: a position is the index of its entry in mgy_l4. Five slots of
- * 65 536 (TCP, UDP, SCTP by port; ICMP, ICMPv6 by type << 8 | code), then one entry per protocol number.
+ * Protocols, ports and ICMP types of IPv4 on one line: a position is the index of its entry in mgy_l4. Five
+ * slots of 65 536 (TCP, UDP, SCTP by port; ICMP by type << 8 | code; ICMPv6, not used), then one entry per
+ * protocol number. Protocol 58 is one of those: in an IPv4 packet it has no types.
  */
 export type L4Position = number;
 
@@ -18,13 +19,12 @@ export type L4Ranges = readonly L4Range[];
 
 const SLOT = 65_536;
 const PORT_SLOTS = [0, 1, 2];
-const ICMP_SLOTS = [3, 4];
+const ICMP_SLOT = 3;
 const SLOT_OF_PROTOCOL = new Map([
   [6, 0],
   [17, 1],
   [132, 2],
   [1, 3],
-  [58, 4],
 ]);
 export const L4_SLOT_STARTS: readonly L4Position[] = [0, 1, 2, 3, 4, 5].map((slot) => slot * SLOT);
 const PROTOCOL_START = 5 * SLOT;
@@ -47,10 +47,12 @@ export function protocolRanges(protocol: number): L4Ranges {
 }
 
 export function icmpRanges({ type, code }: IcmpMatch): L4Ranges {
-  return ICMP_SLOTS.map((slot) => {
-    const first = slot * SLOT + type * 256 + (code ?? 0);
-    return { first, last: code === undefined ? first + 255 : first };
-  });
+  const first = ICMP_SLOT * SLOT + type * 256 + (code ?? 0);
+  return [{ first, last: code === undefined ? first + 255 : first }];
+}
+
+export function hasPorts(protocol: number): boolean {
+  return PORT_SLOTS.includes(SLOT_OF_PROTOCOL.get(protocol) ?? -1);
 }
 
 /** In each protocol that has ports. */
@@ -66,7 +68,7 @@ export function portRanges(ports: readonly PortRange[]): L4Ranges {
 export function portKeyRanges(keys: readonly PortKey[]): L4Ranges {
   return normalise(
     keys
-      .filter((key) => PORT_SLOTS.includes(SLOT_OF_PROTOCOL.get(protocolOfPortKey(key)) ?? -1))
+      .filter((key) => hasPorts(protocolOfPortKey(key)))
       .map((key) => l4Position(protocolOfPortKey(key), portOfPortKey(key)))
       .map((position) => ({ first: position, last: position })),
   );

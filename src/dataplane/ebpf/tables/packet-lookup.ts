@@ -1,21 +1,25 @@
-import { parseAddress4 } from './ipv4.js';
-import { l4Position } from './l4-space.js';
-import { HEADER } from './policy-block.js';
 import {
-  CELL_ALLOW,
-  CELL_LOG,
-  CELL_TRACE_SHIFT,
-  CHILD,
-  EP_WORDS,
-  INFO_LOCAL_WORKLOAD,
-  INFO_READY,
-  INFO_WORDS,
-  LINE_WORDS,
-  MODE_ALLOW,
-  MODE_DENSE,
-  NODE_ENTRIES,
-  type PolicyMaps,
-} from './policy-maps.js';
+  MGY_BLK_CELLS,
+  MGY_BLK_CLASSES,
+  MGY_BLK_CMAP,
+  MGY_BLK_COLS,
+  MGY_BLK_L4S,
+  MGY_BLK_LMAP,
+  MGY_BLK_SCOLS,
+  MGY_BLK_SMAP,
+  MGY_CELL_ALLOW,
+  MGY_CELL_LOG,
+  MGY_CELL_TRACE_SHIFT,
+  MGY_CHILD,
+  MGY_INFO_LOCAL_WL,
+  MGY_INFO_READY,
+  MGY_PS_ALLOW,
+  MGY_PS_DENSE,
+  mgyEp,
+} from '../abi.gen.js';
+import { parseAddress4 } from './ipv4.js';
+import { hasPorts, l4Position } from './l4-space.js';
+import { EP_WORDS, INFO_WORDS, LINE_WORDS, NODE_ENTRIES, type PolicyMaps } from './policy-maps.js';
 
 export interface Packet {
   readonly source: string;
@@ -59,15 +63,18 @@ export function lookupPacket(maps: PolicyMaps, packet: Packet): Lookup {
   const source = infoOf(maps, addressOf(packet.source));
   const destination = infoOf(maps, addressOf(packet.destination));
   const l4 = maps.l4[l4Position(packet.protocol, packet.destinationPort)] ?? 0;
-  const sourceL4 = maps.l4[l4Position(packet.protocol, packet.sourcePort)] ?? 0;
-  const judge = (own: Info, peer: Info, word: number): Verdict | null => {
-    if ((own.flags & INFO_LOCAL_WORKLOAD) === 0) return null;
-    const set = maps.eps[own.endpoint * EP_WORDS + word] ?? 0;
+  // As the program does: without ports, both are the class of the packet.
+  const sourceL4 = hasPorts(packet.protocol)
+    ? (maps.l4[l4Position(packet.protocol, packet.sourcePort)] ?? 0)
+    : l4;
+  const judge = (own: Info, peer: Info, offset: number): Verdict | null => {
+    if ((own.flags & MGY_INFO_LOCAL_WL) === 0) return null;
+    const set = maps.eps[own.endpoint * EP_WORDS + offset / 4] ?? 0;
     return evaluate(maps, set, { classId: peer.classId, l4, sourceL4 });
   };
-  const egress = judge(source, destination, 1);
-  const ingress = judge(destination, source, 0);
-  const ready = ingress === null || (destination.flags & INFO_READY) !== 0;
+  const egress = judge(source, destination, mgyEp.offset.ps_out);
+  const ingress = judge(destination, source, mgyEp.offset.ps_in);
+  const ready = ingress === null || (destination.flags & MGY_INFO_READY) !== 0;
   const allow = egress?.allow !== false && ingress?.allow !== false && ready;
   return { egress, ingress, ready, allow };
 }
@@ -75,8 +82,8 @@ export function lookupPacket(maps: PolicyMaps, packet: Packet): Lookup {
 function infoOf(maps: PolicyMaps, address: number): Info {
   let entry = maps.root4[address >>> 16] ?? 0;
   for (const shift of [8, 0]) {
-    if ((entry & CHILD) === 0) break;
-    entry = maps.nodes4[(entry & ~CHILD) * NODE_ENTRIES + ((address >>> shift) & 255)] ?? 0;
+    if ((entry & MGY_CHILD) === 0) break;
+    entry = maps.nodes4[(entry & ~MGY_CHILD) * NODE_ENTRIES + ((address >>> shift) & 255)] ?? 0;
   }
   const at = entry * INFO_WORDS;
   const [classId = 0, flags = 0, , endpoint = 0] = maps.info.subarray(at, at + INFO_WORDS);
@@ -90,8 +97,8 @@ function evaluate(
 ): Verdict {
   const descriptor = maps.policySets[set] ?? 0n;
   const mode = Number(descriptor & 0xffn);
-  if (mode === MODE_ALLOW) return { allow: true, log: false, trace: 0 };
-  if (mode !== MODE_DENSE) return CLOSED;
+  if (mode === MGY_PS_ALLOW) return { allow: true, log: false, trace: 0 };
+  if (mode !== MGY_PS_DENSE) return CLOSED;
   const { arena } = maps;
   const line = Number(descriptor >> 24n);
   const head = (word: number): number => arena[line * LINE_WORDS + word] ?? 0;
@@ -99,21 +106,21 @@ function evaluate(
     const word = arena[(line + offset) * LINE_WORDS + (index >>> 1)] ?? 0;
     return LITTLE_ENDIAN === ((index & 1) === 1) ? word >>> 16 : word & 0xffff;
   };
-  const l4s = head(HEADER.l4s);
-  if (packet.classId >= head(HEADER.classes) || packet.l4 >= l4s || packet.sourceL4 >= l4s) {
+  const l4s = head(MGY_BLK_L4S);
+  if (packet.classId >= head(MGY_BLK_CLASSES) || packet.l4 >= l4s || packet.sourceL4 >= l4s) {
     return CLOSED;
   }
-  const row = half(head(HEADER.cmap), packet.classId);
-  const column = half(head(HEADER.lmap), packet.l4);
-  const smap = head(HEADER.smap);
+  const row = half(head(MGY_BLK_CMAP), packet.classId);
+  const column = half(head(MGY_BLK_LMAP), packet.l4);
+  const smap = head(MGY_BLK_SMAP);
   const sourceColumn = smap === 0 ? 0 : half(smap, packet.sourceL4);
-  const columns = head(HEADER.columns);
-  const cell = (row * columns + column) * head(HEADER.sourceColumns) + sourceColumn;
-  const value = arena[(line + head(HEADER.cells)) * LINE_WORDS + cell] ?? 0;
+  const columns = head(MGY_BLK_COLS);
+  const cell = (row * columns + column) * head(MGY_BLK_SCOLS) + sourceColumn;
+  const value = arena[(line + head(MGY_BLK_CELLS)) * LINE_WORDS + cell] ?? 0;
   return {
-    allow: (value & CELL_ALLOW) !== 0,
-    log: (value & CELL_LOG) !== 0,
-    trace: value >>> CELL_TRACE_SHIFT,
+    allow: (value & MGY_CELL_ALLOW) !== 0,
+    log: (value & MGY_CELL_LOG) !== 0,
+    trace: value >>> MGY_CELL_TRACE_SHIFT,
   };
 }
 

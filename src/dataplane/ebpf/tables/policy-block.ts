@@ -1,3 +1,14 @@
+import {
+  MGY_BLK_CELLS,
+  MGY_BLK_CLASSES,
+  MGY_BLK_CMAP,
+  MGY_BLK_COLS,
+  MGY_BLK_L4S,
+  MGY_BLK_LMAP,
+  MGY_BLK_ROWS,
+  MGY_BLK_SCOLS,
+  MGY_BLK_SMAP,
+} from '../abi.gen.js';
 import type { Arena } from './arena.js';
 import type { AddressClass, ClassTable } from './class-table.js';
 import type { L4Classes, L4Split } from './l4-classes.js';
@@ -11,19 +22,6 @@ import {
   Rows,
 } from './policy-matrix.js';
 import type { Stores } from './stores.js';
-
-/** Words of the header (abi.h, enum mgy_block). */
-export const HEADER = {
-  classes: 0,
-  l4s: 1,
-  cmap: 2,
-  lmap: 3,
-  smap: 4,
-  cells: 5,
-  columns: 6,
-  sourceColumns: 7,
-  rows: 8,
-} as const;
 
 const HALVES_PER_LINE = 32;
 const ROWS_SPARE_MAX = 16;
@@ -99,7 +97,7 @@ export class PolicyBlock {
   /** The row a packet of this class finds; undefined: none yet. */
   rowOf(classId: number): number | undefined {
     const { words, halves } = this.#context.arena;
-    if (classId >= (words[this.#header(HEADER.classes)] ?? 0)) return undefined;
+    if (classId >= (words[this.#header(MGY_BLK_CLASSES)] ?? 0)) return undefined;
     return halves[this.#half(this.#layout.cmap) + classId];
   }
 
@@ -126,7 +124,7 @@ export class PolicyBlock {
     const { words, halves } = this.#context.arena;
     const { stores } = this.#context;
     stores.word(halves, this.#half(this.#layout.cmap) + classId, row);
-    const classes = this.#header(HEADER.classes);
+    const classes = this.#header(MGY_BLK_CLASSES);
     if (classId >= (words[classes] ?? 0)) stores.word(words, classes, classId + 1);
     return true;
   }
@@ -140,7 +138,7 @@ export class PolicyBlock {
       if (map !== 0)
         stores.word(halves, this.#half(map) + made, halves[this.#half(map) + from] ?? 0);
     }
-    const l4s = this.#header(HEADER.l4s);
+    const l4s = this.#header(MGY_BLK_L4S);
     if (made >= (words[l4s] ?? 0)) stores.word(words, l4s, made + 1);
     return true;
   }
@@ -152,7 +150,7 @@ export class PolicyBlock {
     const row = this.#rows.intern(merged);
     this.#rowOfKey.set(this.program.rowKey(atoms), row);
     this.#writeRow(row, merged);
-    this.#context.stores.word(this.#context.arena.words, this.#header(HEADER.rows), row + 1);
+    this.#context.stores.word(this.#context.arena.words, this.#header(MGY_BLK_ROWS), row + 1);
     return row;
   }
 
@@ -177,12 +175,18 @@ export class PolicyBlock {
       l4s = Math.max(l4s, id + 1);
     }
     for (const [i, row] of this.#matrix.rows.entries()) this.#writeRow(i, row);
-    const { cmap, lmap, smap, cells, columns, sourceColumns } = layout;
-    const rows = this.#matrix.rows.length;
-    words.set(
-      [classes, l4s, cmap, lmap, smap, cells, columns, sourceColumns, rows],
-      this.#header(0),
-    );
+    const header: readonly (readonly [word: number, value: number])[] = [
+      [MGY_BLK_CLASSES, classes],
+      [MGY_BLK_L4S, l4s],
+      [MGY_BLK_CMAP, layout.cmap],
+      [MGY_BLK_LMAP, layout.lmap],
+      [MGY_BLK_SMAP, layout.smap],
+      [MGY_BLK_CELLS, layout.cells],
+      [MGY_BLK_COLS, layout.columns],
+      [MGY_BLK_SCOLS, layout.sourceColumns],
+      [MGY_BLK_ROWS, this.#matrix.rows.length],
+    ];
+    for (const [word, value] of header) words[this.#header(word)] = value;
   }
 
   #writeRow(row: number, cells: Uint32Array): void {

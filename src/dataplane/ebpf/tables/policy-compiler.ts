@@ -1,7 +1,7 @@
+import { MGY_CELL_ALLOW, MGY_CELL_LOG, MGY_CELL_TRACE_SHIFT } from '../abi.gen.js';
 import type { RuleAction } from '../../../model/desired.js';
 import type { AtomId } from './atom-sets.js';
 import { L4_END, type L4Position, type L4Ranges, lastAtMost } from './l4-space.js';
-import { CELL_ALLOW, CELL_LOG, CELL_TRACE_SHIFT } from './policy-maps.js';
 import type { Decision, TraceTable } from './traces.js';
 
 /** A product of a rule, its atoms by id. Order is the order of evaluation. */
@@ -193,8 +193,9 @@ export class PolicyProgram {
     const trace = this.#traces.acquire([...walk.trail, final.decision]);
     if (this.#held.has(trace)) this.#traces.release(trace);
     this.#held.add(trace);
-    const flags = (final.action === 'allow' ? CELL_ALLOW : 0) | (walk.logged ? CELL_LOG : 0);
-    const cell = ((trace << CELL_TRACE_SHIFT) | flags) >>> 0;
+    const flags =
+      (final.action === 'allow' ? MGY_CELL_ALLOW : 0) | (walk.logged ? MGY_CELL_LOG : 0);
+    const cell = ((trace << MGY_CELL_TRACE_SHIFT) | flags) >>> 0;
     if (plain) cache.cells[cache.index] = cell;
     return cell;
   }

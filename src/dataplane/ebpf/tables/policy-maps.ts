@@ -3,6 +3,8 @@
  * In production they lie over memory-mapped maps, in tests over plain buffers. Native byte order.
  */
 
+import { MGY_L4_ELEMENTS, mgyEp, mgyInfo, mgyL4page, mgyLine, mgyNh, mgyNode } from '../abi.gen.js';
+
 /** All views start at element 0 of their map. Arrays are zero when they are handed in. */
 export interface PolicyMaps {
   /** mgy_root4: 256 nodes of 256 entries. */
@@ -33,30 +35,12 @@ export interface PolicyMapSizes {
   readonly arenaLines: number;
 }
 
-export const NODE_ENTRIES = 256;
-export const CHILD = 0x8000_0000;
-export const INFO_WORDS = 8;
-export const EP_WORDS = 8;
-export const NEXTHOP_WORDS = 2;
-export const L4_PAGE = 512;
-export const L4_PAGES = 5 * 128 + 1;
-export const LINE_WORDS = 16;
-
-/** mgy_info_flag */
-export const INFO_LOCAL_WORKLOAD = 1;
-export const INFO_REMOTE_WORKLOAD = 2;
-export const INFO_LOCAL_HOST = 4;
-export const INFO_REMOTE_HOST = 8;
-export const INFO_READY = 16;
-
-/** mgy_ps_mode */
-export const MODE_DENY = 0;
-export const MODE_ALLOW = 1;
-export const MODE_DENSE = 2;
-
-export const CELL_ALLOW = 1;
-export const CELL_LOG = 2;
-export const CELL_TRACE_SHIFT = 4;
+export const NODE_ENTRIES = mgyNode.size / 4;
+export const INFO_WORDS = mgyInfo.size / 4;
+export const EP_WORDS = mgyEp.size / 4;
+export const NEXTHOP_WORDS = mgyNh.size / 4;
+export const L4_PAGE = mgyL4page.size / 2;
+export const LINE_WORDS = mgyLine.size / 4;
 
 /** Plain memory of the same shape: for tests, and for compiling without a kernel. */
 export function allocatePolicyMaps(sizes: PolicyMapSizes): PolicyMaps {
@@ -66,7 +50,7 @@ export function allocatePolicyMaps(sizes: PolicyMapSizes): PolicyMaps {
     info: new Uint32Array(sizes.infos * INFO_WORDS),
     eps: new Uint32Array(sizes.endpoints * EP_WORDS),
     nexthops: new Uint32Array(sizes.nexthops * NEXTHOP_WORDS),
-    l4: new Uint16Array(L4_PAGES * L4_PAGE),
+    l4: new Uint16Array(MGY_L4_ELEMENTS * L4_PAGE),
     policySets: new BigUint64Array(sizes.policySets),
     arena: new Uint32Array(sizes.arenaLines * LINE_WORDS),
   };

@@ -87,6 +87,7 @@ function mergeColumns(
   count: number,
   columnOf: (cell: number) => number,
 ): ColumnMerge {
+  if (count === 1) return { mergedOf: [0], first: [0] };
   const hashes = new Int32Array(count);
   let salt = 0;
   const width = rows[0]?.length ?? 0;
@@ -131,11 +132,11 @@ export class Rows {
   }
 
   intern(row: Uint32Array): number {
-    const known = this.find(row);
-    if (known !== undefined) return known;
     const hash = hashOf(row);
-    const index = this.list.push(row) - 1;
     const same = this.#byHash.get(hash);
+    const known = same?.find((i) => equalWords(this.list[i] ?? row, row));
+    if (known !== undefined) return known;
+    const index = this.list.push(row) - 1;
     if (same === undefined) this.#byHash.set(hash, [index]);
     else same.push(index);
     return index;
@@ -144,6 +145,6 @@ export class Rows {
 
 function hashOf(row: Uint32Array): number {
   let hash = row.length;
-  for (const cell of row) hash = Math.imul(hash ^ cell, 0x0100_0193);
+  for (let i = 0; i < row.length; i++) hash = Math.imul(hash ^ (row[i] ?? 0), 0x0100_0193);
   return scramble(hash);
 }

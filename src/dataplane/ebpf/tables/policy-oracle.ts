@@ -140,7 +140,8 @@ function matches(world: World, rule: DesiredRule, packet: Packet): boolean {
 }
 
 function icmpIs(icmp: { readonly type: number; readonly code?: number }, packet: Packet): boolean {
-  if (packet.protocol !== 1 && packet.protocol !== 58) return false;
+  // ICMPv6 in an IPv4 packet has no types.
+  if (packet.protocol !== 1) return false;
   if (packet.destinationPort >> 8 !== icmp.type) return false;
   return icmp.code === undefined || (packet.destinationPort & 255) === icmp.code;
 }

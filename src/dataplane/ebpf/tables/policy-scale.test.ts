@@ -236,12 +236,12 @@ describe('limits', () => {
       );
       tables.setEndpoint(workload(0), endpoint(localAddress(0)));
       tables.commit();
-      withSets(tables, 400);
+      withSets(tables, 100);
       for (let n = 0; n < 70; n++) {
         const id = `GlobalNetworkPolicy/${n}` as PolicyId;
         tables.setPolicy(
           id,
-          rulesOf(400, (r) => portRule(r, 400)),
+          rulesOf(10, (r) => portRule(r, 100)),
         );
         tables.setEndpoint(workload(n + 1), endpoint(`10.60.${n}.1`, [id]));
       }

@@ -1,10 +1,10 @@
+import { MGY_PS_DENSE, MGY_PS_DENY } from '../abi.gen.js';
 import type { IpSetId, PolicyId, ProfileId } from '../../../model/desired.js';
 import type { AddressClasses } from './address-classes.js';
 import type { IndexPool } from './index-pool.js';
 import type { L4Classes } from './l4-classes.js';
 import { type BlockContext, PolicyBlock } from './policy-block.js';
 import { PolicyProgram } from './policy-compiler.js';
-import { MODE_DENSE, MODE_DENY } from './policy-maps.js';
 import { BlockTooLargeError } from './policy-matrix.js';
 import {
   AtomLease,
@@ -196,7 +196,7 @@ export class PolicySets {
   }
 
   describe(index: number, block: PolicyBlock | null, generation: number): void {
-    const mode = block === null ? MODE_DENY : MODE_DENSE;
+    const mode = block === null ? MGY_PS_DENY : MGY_PS_DENSE;
     const word = (BigInt(block?.line ?? 0) << 24n) | BigInt((generation << 8) | mode);
     this.#context.stores.descriptor(this.#descriptors, index, word);
   }

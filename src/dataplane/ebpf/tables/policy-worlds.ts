@@ -123,7 +123,7 @@ export const packet: fc.Arbitrary<Packet> = fc
   })
   .map(({ type, code, ...rest }) => {
     if ([6, 17, 132].includes(rest.protocol)) return rest;
-    const icmpType = [1, 58].includes(rest.protocol) ? type * 256 + code : 0;
+    const icmpType = rest.protocol === 1 ? type * 256 + code : 0;
     return { ...rest, sourcePort: 0, destinationPort: icmpType };
   });
 

@@ -1,3 +1,4 @@
+import { mgyEp } from '../abi.gen.js';
 import type { AddressClasses, Move } from './address-classes.js';
 import type { AddressTrie } from './address-trie.js';
 import type { ClassTable } from './class-table.js';
@@ -23,7 +24,11 @@ export interface PublicationParts {
 }
 
 /** Word of each direction in mgy_ep. */
-const EP_WORD: Readonly<Record<Direction, number>> = { ingress: 0, egress: 1 };
+const EP_WORD: Readonly<Record<Direction, number>> = {
+  ingress: mgyEp.offset.ps_in / 4,
+  egress: mgyEp.offset.ps_out / 4,
+};
+const EP_IFINDEX = mgyEp.offset.ifindex / 4;
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 
 /** An endpoint record that is to refer to another policy set, or (to null) that will not be reached. */
@@ -186,13 +191,15 @@ export class Publication {
       const { index, want, shown, ifindex } = served;
       const first = index * EP_WORDS;
       if (shown === null) {
-        eps.set([want.ingress.index, want.egress.index, 0, ifindex, 0, 0, 0, 0], first);
+        eps.fill(0, first, first + EP_WORDS);
+        for (const direction of DIRECTIONS) eps[first + EP_WORD[direction]] = want[direction].index;
+        eps[first + EP_IFINDEX] = ifindex;
       } else {
         for (const direction of DIRECTIONS) {
           const word = first + EP_WORD[direction];
           if (eps[word] !== want[direction].index) stores.word(eps, word, want[direction].index);
         }
-        if (eps[first + 3] !== ifindex) stores.word(eps, first + 3, ifindex);
+        if (eps[first + EP_IFINDEX] !== ifindex) stores.word(eps, first + EP_IFINDEX, ifindex);
       }
       if (shown?.ingress === want.ingress && shown.egress === want.egress) continue;
       served.shown = want;
