@@ -1,6 +1,6 @@
 /**
  * A bounded cache that forgets what was not used for a while. Two generations: when the young one is full it
- * becomes the old one, and what the old one still held is forgotten. As cheap as a Map, unlike a linked list.
+ * becomes the old one, and what the old one still held is forgotten. A hit costs one or two look-ups and no bookkeeping.
  */
 export class GenerationCache<K, V> {
   readonly #generationMax: number;
