@@ -27,6 +27,8 @@ export interface InterfaceMonitorOptions {
   readonly exclude: readonly string[];
   /** Called synchronously, after what changed is known here. */
   readonly onChange: () => void;
+  /** It went down or away: the kernel has dropped its routes, and does not report them all. */
+  readonly onLinkDown?: (ifindex: number) => void;
   /** A route has gone, for those who want it back. */
   readonly onRouteGone?: (route: Route) => void;
 }
@@ -189,6 +191,7 @@ export class InterfaceMonitor implements Disposable {
   #setLink(link: Link): void {
     const before = this.#links.get(link.ifindex);
     if (before !== undefined) this.#byName.delete(before.name);
+    if (before?.up === true && !link.up) this.#options.onLinkDown?.(link.ifindex);
     this.#links.set(link.ifindex, link);
     this.#byName.set(link.name, link);
   }
@@ -196,6 +199,7 @@ export class InterfaceMonitor implements Disposable {
   #removeLink(ifindex: number): void {
     const before = this.#links.get(ifindex);
     this.#links.delete(ifindex);
+    this.#options.onLinkDown?.(ifindex);
     if (before !== undefined && this.#byName.get(before.name)?.ifindex === ifindex) {
       this.#byName.delete(before.name);
     }

@@ -6,8 +6,21 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { errorCode } from '../../base/error.js';
 import type { Log } from '../../base/log.js';
-import { native, type BpfMap, type BpfObject, type BpfProgram } from '../../kernel/addon.js';
-import { MGY_L4_ELEMENTS } from './abi.gen.js';
+import {
+  type BpfMap,
+  type BpfObject,
+  type BpfProgram,
+  type MapInfo,
+  native,
+} from '../../kernel/addon.js';
+import {
+  MGY_L4_ELEMENTS,
+  MGY_REASON_MAX,
+  mgyCounter,
+  mgyCtKey,
+  mgyCtVal,
+  mgyNh,
+} from './abi.gen.js';
 import type { Pins } from './pins.js';
 import type { PolicyMaps } from './tables/policy-maps.js';
 
@@ -16,14 +29,14 @@ const OBJECT_PATH = fileURLToPath(
   new URL('../../../../build/Release/margay.bpf.o', import.meta.url),
 );
 
-export const SHARED_MAPS = ['mgy_ct4_v1', 'mgy_cnt_v1', 'mgy_events_v1'] as const;
-type SharedMapName = (typeof SHARED_MAPS)[number];
+/** Connections refer to next hops by number, so these go together. */
+export const SHARED_MAPS = ['mgy_ct4_v1', 'mgy_nh_v1', 'mgy_cnt_v1', 'mgy_events_v1'] as const;
+export type SharedMapName = (typeof SHARED_MAPS)[number];
 
 export interface TableSizes {
   readonly nodes: number;
   readonly infos: number;
   readonly endpoints: number;
-  readonly nexthops: number;
   readonly policySets: number;
   readonly arenaLines: number;
 }
@@ -33,7 +46,6 @@ export const INITIAL_SIZES: TableSizes = {
   nodes: 2048,
   infos: 65_536,
   endpoints: 4096,
-  nexthops: 4096,
   policySets: 8192,
   arenaLines: 65_536,
 };
@@ -62,6 +74,8 @@ export interface GenerationOptions {
   readonly conntrackEntries: number;
   /** Kernel ticks per second. */
   readonly hz: number;
+  /** Of a generation of this process; default: what is pinned. */
+  readonly shared?: Readonly<Record<SharedMapName, BpfMap>>;
   readonly log: Log;
 }
 
@@ -69,13 +83,14 @@ const SIZED: readonly (readonly [map: string, size: (sizes: TableSizes) => numbe
   ['mgy_node4_v1', (sizes) => sizes.nodes],
   ['mgy_info_v1', (sizes) => sizes.infos],
   ['mgy_ep_v1', (sizes) => sizes.endpoints],
-  ['mgy_nh_v1', (sizes) => sizes.nexthops],
   ['mgy_ps_v1', (sizes) => sizes.policySets],
   ['mgy_arena_v1', (sizes) => sizes.arenaLines],
   ['mgy_l4_v1', () => MGY_L4_ELEMENTS],
 ];
 
 const EVENT_BYTES = 262_144;
+/** One per neighbouring host and interface; beyond that the host routes. 512 KiB. */
+const NEXT_HOPS = 65_536;
 
 /** struct mgy_config: sixteen words. Timeouts are in units of 64 ticks, at least one. */
 function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uint8Array {
@@ -112,14 +127,23 @@ export class Generation implements Disposable {
     readonly collect: BpfProgram;
   };
 
-  private constructor(object: BpfObject, options: GenerationOptions) {
+  /** Shared maps that are not pinned yet. */
+  #fresh: readonly SharedMapName[];
+
+  private constructor(
+    object: BpfObject,
+    options: GenerationOptions,
+    fresh: readonly SharedMapName[],
+  ) {
     this.sizes = options.sizes;
-    this.maps = viewMaps(object);
+    this.#fresh = fresh;
     this.shared = {
       mgy_ct4_v1: object.map('mgy_ct4_v1'),
+      mgy_nh_v1: object.map('mgy_nh_v1'),
       mgy_cnt_v1: object.map('mgy_cnt_v1'),
       mgy_events_v1: object.map('mgy_events_v1'),
     };
+    this.maps = viewMaps(object);
     this.programs = {
       fromWorkload: object.program('mgy_from_wl'),
       toWorkload: object.program('mgy_to_wl'),
@@ -128,31 +152,42 @@ export class Generation implements Disposable {
     };
   }
 
-  /** Loads and verifies; attaches nothing. */
+  /** Loads and verifies; attaches and pins nothing. */
   static async load(options: GenerationOptions): Promise<Generation> {
-    const { BpfObject: Opened } = native();
-    const object = new Opened(readFileSync(OBJECT_PATH), 'margay');
-    const reused: BpfMap[] = [];
+    const object = new (native().BpfObject)(readFileSync(OBJECT_PATH), 'margay');
+    const opened = new Map<SharedMapName, BpfMap>();
     try {
       for (const [name, size] of SIZED) object.setMaxEntries(name, size(options.sizes));
       object.setMaxEntries('mgy_ct4_v1', options.conntrackEntries);
+      object.setMaxEntries('mgy_nh_v1', NEXT_HOPS);
       object.setMaxEntries('mgy_events_v1', EVENT_BYTES);
       object.setGlobals('.rodata', encodeConfig(options.config, options.hz));
-      const missing = SHARED_MAPS.filter((name) => {
-        const map = openShared(name, options);
-        if (!map) return true;
-        object.reuseMap(name, map);
-        reused.push(map);
-        return false;
+      if (options.shared === undefined) openPinned(options, opened);
+      const fresh = SHARED_MAPS.filter((name) => {
+        const map = options.shared?.[name] ?? opened.get(name);
+        if (map !== undefined) object.reuseMap(name, map);
+        return map === undefined;
       });
       await object.load();
-      const generation = new Generation(object, options);
-      for (const name of missing) generation.shared[name].pin(options.pins.map(name));
-      return generation;
+      return new Generation(object, options, fresh);
     } finally {
-      for (const map of reused) map.close();
+      for (const map of opened.values()) map.close();
       object.close();
     }
+  }
+
+  /** From now on the next agent takes over these maps: right before the programs are put to work. */
+  pin(pins: Pins): void {
+    for (const name of this.#fresh) {
+      pins.unpin(pins.map(name));
+      this.shared[name].pin(pins.map(name));
+    }
+    this.#fresh = [];
+  }
+
+  /** This one shares the other's maps and takes its place: what that has still to pin, this has. */
+  inheritPins(other: Generation): void {
+    this.#fresh = other.#fresh;
   }
 
   [Symbol.dispose](): void {
@@ -161,27 +196,47 @@ export class Generation implements Disposable {
   }
 }
 
-/** The map an earlier agent pinned, if it can go on being used; otherwise it is unpinned. */
-function openShared(
+/** What the maps of an earlier agent must be like to be taken over. BPF_MAP_TYPE_HASH is 1, ARRAY 2. */
+const LAYOUTS: Readonly<Partial<Record<SharedMapName, Partial<MapInfo>>>> = {
+  mgy_ct4_v1: { type: 1, keySize: mgyCtKey.size, valueSize: mgyCtVal.size },
+  mgy_nh_v1: { type: 2, keySize: 4, valueSize: mgyNh.size, maxEntries: NEXT_HOPS },
+  mgy_cnt_v1: { keySize: 4, valueSize: mgyCounter.size, maxEntries: MGY_REASON_MAX },
+  mgy_events_v1: { maxEntries: EVENT_BYTES },
+};
+
+/** Opens the maps an earlier agent pinned, as far as they fit. Without its next hops a connection means nothing. */
+function openPinned(options: GenerationOptions, opened: Map<SharedMapName, BpfMap>): void {
+  for (const name of SHARED_MAPS) {
+    const map = openOne(name, options);
+    if (map !== null) opened.set(name, map);
+  }
+  if (opened.has('mgy_nh_v1')) return;
+  opened.get('mgy_ct4_v1')?.close();
+  if (opened.delete('mgy_ct4_v1')) {
+    options.log.warn({ map: 'mgy_ct4_v1' }, 'next hops are gone: connections are forgotten');
+  }
+}
+
+function openOne(
   name: SharedMapName,
   { pins, conntrackEntries, log }: GenerationOptions,
 ): BpfMap | null {
-  const { BpfMap: Map_ } = native();
   let map: BpfMap;
   try {
-    map = Map_.openPinned(pins.map(name));
+    map = native().BpfMap.openPinned(pins.map(name));
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return null;
     throw error;
   }
-  const { maxEntries } = map.info();
-  if (name !== 'mgy_ct4_v1' || maxEntries === conntrackEntries) return map;
-  log.warn(
-    { map: name, found: maxEntries, wanted: conntrackEntries },
-    'table of another size replaced: connections are forgotten',
-  );
+  const found: Readonly<Record<string, unknown>> = { ...map.info() };
+  const wanted: Readonly<Record<string, unknown>> = {
+    ...LAYOUTS[name],
+    ...(name === 'mgy_ct4_v1' ? { maxEntries: conntrackEntries } : {}),
+  };
+  const different = Object.keys(wanted).filter((field) => found[field] !== wanted[field]);
+  if (different.length === 0) return map;
   map.close();
-  pins.unpin(pins.map(name));
+  log.warn({ map: name, different, found, wanted }, 'pinned map does not fit: a new one is made');
   return null;
 }
 

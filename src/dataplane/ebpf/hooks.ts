@@ -61,13 +61,15 @@ export class Hooks implements Disposable {
   ): Promise<readonly string[]> {
     const failures: string[] = [];
     this.#dropDead();
-    for (const hook of wanted) {
+    const isHeld = (hook: Hook): boolean => this.#links.has(nameOf(hook));
+    // Replacing takes a microsecond, attaching many milliseconds: the former are not to wait for the latter.
+    const held = wanted.filter(isHeld);
+    for (const hook of [...held, ...wanted.filter((other) => !isHeld(other))]) {
       try {
         await this.#applyOne(hook);
       } catch (error) {
-        failures.push(
-          `program on interface ${hook.ifindex} ${hook.direction}: ${errorMessage(error)}`,
-        );
+        const where = `interface ${hook.ifindex} ${hook.direction}`;
+        failures.push(`program on ${where}: ${errorMessage(error)}`);
       }
     }
     if (sweep) {

@@ -78,6 +78,15 @@ export class RouteTable {
     this.#held = null;
   }
 
+  /** The kernel has dropped every route of this interface. */
+  forgetInterface(ifindex: number): void {
+    for (const [destination, route] of this.#held ?? []) {
+      if (route.ifindex !== ifindex) continue;
+      this.#held?.delete(destination);
+      this.#dirty.add(destination);
+    }
+  }
+
   /** The kernel reports that a route has gone. Returns whether it is to be put back. */
   onGone(route: Route): boolean {
     if (route.protocol !== this.#protocol || route.table !== ROUTE_TABLE_MAIN) return false;

@@ -1,0 +1,53 @@
+import { describe, expect, test } from '@jest/globals';
+import { NextHops } from './next-hops.js';
+
+const A = { ifindex: 3, gateway: '10.0.0.1' };
+const B = { ifindex: 3, gateway: '10.0.0.2' };
+const C = { ifindex: 4, gateway: null };
+
+const view = (records: number): Uint32Array => new Uint32Array(records * 2);
+
+describe('next hops', () => {
+  test('no next hop is record 0', () => {
+    expect(new NextHops(view(4)).acquire(null)).toBe(0);
+  });
+
+  test('equal next hops share a record; the gateway is in network order', () => {
+    const memory = view(4);
+    const hops = new NextHops(memory);
+    expect([hops.acquire(A), hops.acquire(A), hops.acquire(B)]).toEqual([1, 1, 2]);
+    expect([...new Uint8Array(memory.buffer, 12, 4)]).toEqual([10, 0, 0, 1]);
+    expect(memory[2]).toBe(3);
+  });
+
+  test('the next generation finds what it wants under the same number', () => {
+    const memory = view(8);
+    const old = new NextHops(memory);
+    for (const hop of [A, B, C]) old.acquire(hop);
+    const young = new NextHops(memory);
+    expect([young.acquire(C), young.acquire(B)]).toEqual([3, 2]);
+    expect(memory[2]).toBe(3);
+    young.retireUnused();
+    expect(memory[2]).toBe(0);
+    expect([memory[4], memory[6]]).toEqual([3, 4]);
+  });
+
+  test('a released record leaves its connections to the host and is reused last', () => {
+    const memory = view(4);
+    const hops = new NextHops(memory);
+    hops.acquire(A);
+    hops.acquire(A);
+    hops.release(A);
+    expect(memory[2]).toBe(3);
+    hops.release(A);
+    expect(memory[2]).toBe(0);
+    expect([hops.acquire(B), hops.acquire(C), hops.acquire(A)]).toEqual([2, 3, 1]);
+  });
+
+  test('when all are taken, the host routes', () => {
+    const hops = new NextHops(view(2));
+    expect([hops.acquire(A), hops.acquire(B)]).toEqual([1, 0]);
+    hops.release(B);
+    expect(hops.used).toBe(1);
+  });
+});
