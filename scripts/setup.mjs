@@ -42,13 +42,13 @@ const PACKAGES = [
     why: 'links the BPF programs',
     instead: 'linux-tools-generic',
   },
+  { name: 'llvm', file: 'llvm-objdump', why: 'tests look into the BPF objects' },
   { name: 'libelf-dev', header: 'libelf.h', why: 'libbpf reads ELF with it' },
   { name: 'zlib1g-dev', header: 'zlib.h', why: 'libbpf and libelf need it' },
   { name: 'libuv1-dev', header: 'uv.h', why: "the addon waits on Node's event loop" },
+  { name: 'util-linux', file: 'nsenter', why: 'tests and the demo enter network namespaces' },
   { name: 'git', file: 'git', why: 'tests list the tracked files' },
   { name: 'iproute2', file: 'ip', why: 'tests and the demo make network namespaces' },
-  { name: 'iptables', file: 'iptables', why: 'the iptables dataplane' },
-  { name: 'ipset', file: 'ipset', why: 'the iptables dataplane' },
 ];
 
 const NODE_INCLUDE = join(dirname(dirname(process.execPath)), 'include', 'node');

@@ -240,7 +240,7 @@ export class Lab implements AsyncDisposable {
     to: string,
     protocol: Protocol,
     port: number,
-    timeoutMs = 400,
+    timeoutMs = 800,
   ): Promise<Outcome> {
     const address = this.workload(to).address;
     const result = await this.workload(from).prober.probe({ protocol, address, port, timeoutMs });

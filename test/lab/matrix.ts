@@ -31,7 +31,7 @@ export function allFlows(
 export async function probeAll(
   lab: Lab,
   flows: readonly Flow[],
-  timeoutMs = 400,
+  timeoutMs = 800,
 ): Promise<Verdicts> {
   const results = await Promise.all(
     flows.map(async (flow) => {
