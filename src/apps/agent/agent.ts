@@ -67,6 +67,11 @@ export class Agent {
     return this.#programmedOnce;
   }
 
+  /** Objects of the datastore that are treated as absent because they are invalid. */
+  get invalidObjects(): number {
+    return this.#invalid.size;
+  }
+
   status(): HostStatus {
     const stats = this.#calc.stats();
     return {

@@ -29,6 +29,11 @@ export class AgentMetrics {
       'Tracked connections when they were last counted.',
       () => dataplane.statistics().conntrack.live,
     );
+    this.#gauge(
+      'margay_invalid_objects',
+      'Objects of the datastore that are invalid and treated as absent.',
+      () => agent.invalidObjects,
+    );
     this.#tableUse(dataplane);
     this.#packets(dataplane);
   }
