@@ -81,6 +81,9 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
   const kill = (why: string): void => {
     killedFor ??= why;
     child.kill('SIGKILL');
+    // What it started itself may live on and hold these open: that is not waited for.
+    child.stdout.destroy();
+    child.stderr.destroy();
   };
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const timer = setTimeout(() => kill(`took more than ${timeoutMs} ms`), timeoutMs);

@@ -157,7 +157,8 @@ export class EbpfDataplane implements Dataplane {
           if (dataplane !== undefined) dataplane.#routes.forgetInterface(ifindex);
         },
         onRouteGone: (route) => {
-          if (dataplane !== undefined && dataplane.#routes.onGone(route)) dataplane.#setDirty();
+          if (dataplane === undefined) return;
+          if (dataplane.#routes.onGone(route)) dataplane.#setDirty();
         },
       });
       dataplane = new EbpfDataplane(options, { pins, hz, generation, connection, interfaces });
