@@ -72,12 +72,16 @@ export const PLAIN_ROUTING: Configuration = {
   name: 'plain',
   build: async (lab) => {
     const { netns } = lab.host('h1');
-    await lab.inHost('h1', ['sysctl', '-qw', 'net.ipv4.ip_forward=1']);
+    await lab.inHost('h1', ['tee', '/proc/sys/net/ipv4/ip_forward'], '1');
     // The kernel answers ARP for another only where it has a route to it by a different interface.
     ip('route add 169.254.1.1/32 dev eth0', netns);
     for (const entry of lab.workloads.values()) {
       ip(`route add ${entry.address}/32 dev ${entry.interfaceName}`, netns);
-      await lab.inHost('h1', ['sysctl', '-qw', `net.ipv4.conf.${entry.interfaceName}.proxy_arp=1`]);
+      await lab.inHost(
+        'h1',
+        ['tee', `/proc/sys/net/ipv4/conf/${entry.interfaceName}/proxy_arp`],
+        '1',
+      );
     }
   },
 };
