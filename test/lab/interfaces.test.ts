@@ -48,8 +48,7 @@ describe('workload interfaces', () => {
     lab.addWorkload(workload('stray', '10.65.1.9'));
     expect(await lab.reaches('a', 'stray', 'tcp', 80, 300)).not.toBe('open');
     expect(await lab.reaches('stray', 'a', 'tcp', 80, 300)).not.toBe('open');
-    const own = await lab.inHost('h1', [LOAD_TOOL, 'probe'], '1 icmp 10.65.1.9 0 300
-');
+    const own = await lab.inHost('h1', [LOAD_TOOL, 'probe'], '1 icmp 10.65.1.9 0 300\n');
     expect(own.stdout).toMatch(/^1 (timeout|unreachable) /);
   });
 
@@ -96,8 +95,11 @@ describe('workload interfaces', () => {
   });
 
   test('the host reaches its workloads; they reach it only in reply', async () => {
-    const out = await lab.inHost('h1', [LOAD_TOOL, 'probe'], `1 tcp ${lab.workload('a').address} 80 800
-`);
+    const out = await lab.inHost(
+      'h1',
+      [LOAD_TOOL, 'probe'],
+      `1 tcp ${lab.workload('a').address} 80 800\n`,
+    );
     expect(out.stdout).toMatch(/^1 open /);
     const back = await lab
       .workload('a')
