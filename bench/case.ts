@@ -35,3 +35,5 @@ export function findResult(name: string, output: string): CaseResult {
 }
 
 export const isQuick = (): boolean => process.argv.includes('--quick');
+/** More than a run of everything needs: the largest populations. */
+export const isFull = (): boolean => process.argv.includes('--full');
