@@ -34,7 +34,8 @@ export async function waitInForce(
   if (session.interactive) process.stderr.write('\r\x1b[K');
   if (report.lagging.length === 0) {
     if (report.hosts === 0) session.err('No live agent: nothing enforces this yet');
-    session.out(`In force on ${report.hosts} host(s) after ${report.elapsedMs.toFixed(1)} ms\n`);
+    else
+      session.out(`In force on ${report.hosts} host(s) after ${report.elapsedMs.toFixed(1)} ms\n`);
     return;
   }
   session.err(
