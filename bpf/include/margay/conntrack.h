@@ -117,13 +117,14 @@ static mgy_noinline enum mgy_reason mgy_ct_store(const struct mgy_pkt *pkt, stru
 static mgy_noinline struct mgy_ct_val *mgy_ct_related(struct __sk_buff *skb, const struct mgy_pkt *pkt,
 						      int *inner_ba)
 {
-	struct mgy_ct_key key = {};
+	struct mgy_ct_key key __attribute__((aligned(8))) = {};
 	/* At most 14 + 60; the verifier wants to see a bound. */
 	__u32 at = (pkt->l4_off & 127) + MGY_ICMP_LEN, l4;
 	struct mgy_icmp *icmp;
 	struct mgy_udp *ports;
 	struct mgy_ip4 *ip;
 	__u16 sport = 0, dport = 0;
+	__u8 proto, query = 0;
 	__u32 src, dst;
 
 	*inner_ba = 0;
@@ -133,11 +134,11 @@ static mgy_noinline struct mgy_ct_val *mgy_ct_related(struct __sk_buff *skb, con
 	if (!ip || ip->ver_ihl >> 4 != 4 || (ip->ver_ihl & 15) < 5 || ip->src != pkt->dst ||
 	    bpf_ntohs(ip->frag_be) & MGY_IP4_OFFSET)
 		return 0;
-	key.proto = ip->proto;
+	proto = ip->proto;
 	src = ip->src;
 	dst = ip->dst;
 	l4 = at + (ip->ver_ihl & 15) * 4;
-	if (key.proto == MGY_TCP || key.proto == MGY_UDP || key.proto == MGY_SCTP) {
+	if (proto == MGY_TCP || proto == MGY_UDP || proto == MGY_SCTP) {
 		if (!mgy_have(skb, l4 + 8))
 			return 0;
 		ports = MGY_AT(skb, l4, struct mgy_udp);
@@ -145,16 +146,16 @@ static mgy_noinline struct mgy_ct_val *mgy_ct_related(struct __sk_buff *skb, con
 			return 0;
 		sport = ports->sport;
 		dport = ports->dport;
-	} else if (key.proto == MGY_ICMP) {
+	} else if (proto == MGY_ICMP) {
 		if (!mgy_have(skb, l4 + 8))
 			return 0;
 		icmp = MGY_AT(skb, l4, struct mgy_icmp);
 		if (!icmp || mgy_icmp_query(icmp->type) == 0xff)
 			return 0;
 		sport = dport = icmp->id;
-		key.pad = mgy_icmp_pad(mgy_icmp_query(icmp->type));
+		query = mgy_icmp_pad(mgy_icmp_query(icmp->type));
 	}
-	*inner_ba = mgy_key_set(&key, src, dst, sport, dport);
+	*inner_ba = mgy_key_set(&key, src, dst, sport, dport, proto, query);
 	return bpf_map_lookup_elem(&mgy_ct4_v1, &key);
 }
 #endif
