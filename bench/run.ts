@@ -1,6 +1,7 @@
 /**
- * `npm run bench [-- CASE...] [--quick] [--check]`: each case in a process of its own; a table on standard output,
- * bench/results/latest.json and a chart per case; `--check` compares gated figures with bench/baseline/.
+ * `npm run bench [-- CASE...] [--quick | --full] [--check] [--save-baseline]`: each case in a process of its own; a
+ * table on standard output, bench/results/latest.json and a chart per case; `--check` compares gated figures with
+ * bench/baseline/. `--report` measures nothing: it writes docs/performance.md from the latest results.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,17 +10,14 @@ import { REPOSITORY } from '../test/support/repository.js';
 import { type CaseResult, findResult } from './case.js';
 import { renderChart } from './chart.js';
 import { checkAgainst } from './check.js';
-import { describeMachine, type Machine } from './machine.js';
+import { formatFigure, formatSpread } from './figure-text.js';
+import { describeMachine } from './machine.js';
+import { type Report, writeReport } from './report.js';
 
 const CASES = join(REPOSITORY, 'dist', 'bench', 'cases');
 const RESULTS = join(REPOSITORY, 'bench', 'results');
+const LATEST = join(RESULTS, 'latest.json');
 const BASELINE = join(REPOSITORY, 'bench', 'baseline', 'baseline.json');
-
-export interface Report {
-  readonly machine: Machine;
-  readonly quick: boolean;
-  readonly results: readonly CaseResult[];
-}
 
 function runCase(name: string, flags: readonly string[]): Promise<CaseResult> {
   return new Promise((resolve, reject) => {
@@ -37,16 +35,17 @@ function runCase(name: string, flags: readonly string[]): Promise<CaseResult> {
 
 function table(result: CaseResult): string {
   const width = Math.max(...result.figures.map((figure) => figure.name.length));
-  const lines = result.figures.map((figure) => {
-    const digits = figure.value >= 100 ? 0 : 2;
-    const value = figure.value.toFixed(digits).padStart(10);
-    const spread =
-      figure.low === undefined || figure.high === undefined
-        ? ''
-        : `  [${figure.low.toFixed(digits)}, ${figure.high.toFixed(digits)}]`;
-    return `  ${figure.name.padEnd(width)} ${value} ${figure.unit}${spread}${figure.note ? `  ${figure.note}` : ''}`;
-  });
-  return `${result.title}\n${lines.join('\n')}\n`;
+  const lines = result.figures.map((figure) =>
+    [
+      figure.name.padEnd(width),
+      formatFigure(figure).padStart(14),
+      formatSpread(figure),
+      figure.note ?? '',
+    ]
+      .join('  ')
+      .trimEnd(),
+  );
+  return `${result.title}\n  ${lines.join('\n  ')}\n`;
 }
 
 function known(): readonly string[] {
@@ -56,45 +55,61 @@ function known(): readonly string[] {
     .sort();
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const flags = args.filter((arg) => arg.startsWith('--'));
-  const wanted = args.filter((arg) => !arg.startsWith('--'));
-  const unknown = wanted.filter((name) => !known().includes(name));
-  if (unknown.length > 0) {
-    process.stderr.write(
-      `no benchmark case ${unknown.join(', ')}; there are ${known().join(', ')}\n`,
-    );
-    return 1;
-  }
+const readReport = (path: string): Report => JSON.parse(readFileSync(path, 'utf8')) as Report;
+
+/** Cases one after the other, each printed as soon as it is done. */
+async function measure(names: readonly string[], flags: readonly string[]): Promise<Report> {
   const machine = describeMachine();
-  process.stdout.write(
-    `${Object.entries(machine)
-      .map(([key, value]) => `${key}: ${value}`)
-      .join('\n')}\n\n`,
-  );
+  for (const [key, value] of Object.entries(machine)) process.stdout.write(`${key}: ${value}\n`);
+  process.stdout.write('\n');
   const results: CaseResult[] = [];
-  for (const name of wanted.length > 0 ? wanted : known()) {
+  for (const name of names) {
     const result = await runCase(name, flags);
     process.stdout.write(`${table(result)}\n`);
     results.push(result);
   }
-  const report: Report = { machine, quick: flags.includes('--quick'), results };
+  return { machine, quick: flags.includes('--quick'), results };
+}
+
+function save(report: Report): void {
   mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(join(RESULTS, 'latest.json'), `${JSON.stringify(report, null, 2)}\n`);
-  for (const result of results)
+  writeFileSync(LATEST, `${JSON.stringify(report, null, 2)}\n`);
+  for (const result of report.results)
     writeFileSync(join(RESULTS, `${result.case}.svg`), renderChart(result));
-  if (flags.includes('--save-baseline'))
-    writeFileSync(BASELINE, `${JSON.stringify(report, null, 2)}\n`);
-  if (!flags.includes('--check')) return 0;
+}
+
+/** Exit status: 1 where a gated figure is worse than recorded, or nothing is recorded. */
+function check(report: Report): number {
   if (!existsSync(BASELINE)) {
     process.stderr.write('no baseline to check against\n');
     return 1;
   }
-  const complaints = checkAgainst(JSON.parse(readFileSync(BASELINE, 'utf8')) as Report, results);
+  const complaints = checkAgainst(readReport(BASELINE), report.results);
   for (const line of complaints) process.stdout.write(`SLOWER ${line}\n`);
-  if (complaints.length === 0)
-    process.stdout.write('no gated figure is worse than the baseline allows\n');
-  return complaints.length === 0 ? 0 : 1;
+  if (complaints.length > 0) return 1;
+  process.stdout.write('no gated figure is worse than the baseline allows\n');
+  return 0;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const flags = args.filter((arg) => arg.startsWith('--'));
+  const wanted = args.filter((arg) => !arg.startsWith('--'));
+  if (flags.includes('--report')) {
+    writeReport(readReport(LATEST));
+    return 0;
+  }
+  const unknown = wanted.filter((name) => !known().includes(name));
+  if (unknown.length > 0) {
+    const cases = known().join(', ');
+    process.stderr.write(`no benchmark case ${unknown.join(', ')}; there are ${cases}\n`);
+    return 1;
+  }
+  const report = await measure(wanted.length > 0 ? wanted : known(), flags);
+  save(report);
+  if (flags.includes('--save-baseline')) {
+    writeFileSync(BASELINE, `${JSON.stringify(report, null, 2)}\n`);
+  }
+  return flags.includes('--check') ? check(report) : 0;
 }
 
 process.exitCode = await main(process.argv.slice(2));
