@@ -23,12 +23,22 @@ export interface EndpointAddress {
   readonly net: string;
 }
 
-/** Whatever length is given, it is the one address that counts. */
+/**
+ * Whatever length is given, it is the one address that counts. Several nodes ask about an endpoint in turn; the last
+ * answer is kept, so that they hold one string between them.
+ */
 export function endpointAddress(text: string): EndpointAddress {
+  if (lastAnswer.text === text) return lastAnswer.address;
   const { address: ip, family } = parsed(text);
   const address = formatIp(ip);
-  return { address, net: `${address}/${family === 4 ? 32 : 128}` };
+  lastAnswer = { text, address: { address, net: `${address}/${family === 4 ? 32 : 128}` } };
+  return lastAnswer.address;
 }
+
+let lastAnswer: { readonly text: string; readonly address: EndpointAddress } = {
+  text: '',
+  address: { address: '', net: '' },
+};
 
 /** The bare address in 'address' or 'address/length', host bits kept: '10.0.0.5'. */
 export function hostAddress(text: string): string {

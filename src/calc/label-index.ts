@@ -74,12 +74,14 @@ export class LabelIndex<Selector, Item> {
   }
 
   updateSelector(id: Selector, selector: IndexedSelector): void {
-    if (this.#selectors.has(id)) this.#candidates.remove(id);
+    const replaced = this.#selectors.has(id) ? this.#candidates.remove(id) : undefined;
     this.#selectors.set(id, selector);
-    this.#candidates.add(id, selector.restrictions);
+    const demand = this.#candidates.add(id, selector.restrictions);
+    this.#classesByLabel.acquire(demand);
+    this.#classesByLabel.release(replaced);
     const before = new Set(this.#classesBySelector.get(id));
     const after = new Set<LabelClass<Selector, Item>>();
-    for (const group of this.#classesByLabel.candidates(selector.restrictions)) {
+    for (const group of this.#classesByLabel.candidates(demand)) {
       if (selector.matches(group.labels)) after.add(group);
     }
     for (const group of after) if (!before.has(group)) this.#startMatch(id, group);
@@ -88,7 +90,7 @@ export class LabelIndex<Selector, Item> {
 
   removeSelector(id: Selector): void {
     if (!this.#selectors.delete(id)) return;
-    this.#candidates.remove(id);
+    this.#classesByLabel.release(this.#candidates.remove(id));
     for (const group of [...this.#classesBySelector.get(id)]) this.#stopMatch(id, group);
   }
 
@@ -115,7 +117,7 @@ export class LabelIndex<Selector, Item> {
     const matches = this.#evaluate(labels);
     const group = { key, own, parents, items: new Set<Item>(), labels, matches };
     this.#classByKey.set(key, group);
-    this.#classesByLabel.add(group, labels);
+    this.#classesByLabel.add(group);
     for (const parent of parents) this.#classesByParent.add(parent, group);
     for (const id of matches) this.#classesBySelector.add(id, group);
     return group;
@@ -125,16 +127,16 @@ export class LabelIndex<Selector, Item> {
     group.items.delete(item);
     if (group.items.size > 0) return;
     this.#classByKey.delete(group.key);
-    this.#classesByLabel.remove(group, group.labels);
+    this.#classesByLabel.remove(group);
     for (const parent of group.parents) this.#classesByParent.delete(parent, group);
     for (const id of group.matches) this.#classesBySelector.delete(id, group);
   }
 
   #relabel(group: LabelClass<Selector, Item>): void {
     const before = group.matches;
-    this.#classesByLabel.remove(group, group.labels);
+    this.#classesByLabel.remove(group);
     group.labels = this.#effective(group.own, group.parents);
-    this.#classesByLabel.add(group, group.labels);
+    this.#classesByLabel.add(group);
     const after = this.#evaluate(group.labels);
     group.matches = after;
     for (const id of after) this.#classesBySelector.add(id, group);

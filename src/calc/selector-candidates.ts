@@ -27,7 +27,8 @@ export class SelectorCandidates<Id> {
     return this.#demands.size;
   }
 
-  add(id: Id, restrictions: Restrictions): void {
+  /** Returns where it is filed. */
+  add(id: Id, restrictions: Restrictions): Demand | undefined {
     const demand = strongestDemand(restrictions);
     this.#demands.set(id, demand);
     if (demand === undefined) this.#unrestricted.add(id);
@@ -38,23 +39,21 @@ export class SelectorCandidates<Id> {
       // A label that may have no value at all ('in {}') leaves nothing to file.
       if (byValue.size > 0) this.#byValue.set(demand.label, byValue);
     }
+    return demand;
   }
 
-  remove(id: Id): void {
+  /** Returns where it was filed. */
+  remove(id: Id): Demand | undefined {
     const demand = this.#demands.get(id);
     this.#demands.delete(id);
-    if (demand === undefined) {
-      this.#unrestricted.delete(id);
-      return;
+    if (demand === undefined) this.#unrestricted.delete(id);
+    else if (demand.values === undefined) this.#byLabel.delete(demand.label, id);
+    else {
+      const byValue = this.#byValue.get(demand.label);
+      for (const value of demand.values) byValue?.delete(value, id);
+      if (byValue?.size === 0) this.#byValue.delete(demand.label);
     }
-    if (demand.values === undefined) {
-      this.#byLabel.delete(demand.label, id);
-      return;
-    }
-    const byValue = this.#byValue.get(demand.label);
-    if (byValue === undefined) return;
-    for (const value of demand.values) byValue.delete(value, id);
-    if (byValue.size === 0) this.#byValue.delete(demand.label);
+    return demand;
   }
 
   /** Each at most once: a label has one value, and a selector is filed under one label. */
@@ -62,7 +61,8 @@ export class SelectorCandidates<Id> {
     yield* this.#unrestricted;
     for (const [label, value] of labels) {
       yield* this.#byLabel.get(label);
-      yield* this.#byValue.get(label)?.get(value) ?? [];
+      const byValue = this.#byValue.get(label);
+      if (byValue !== undefined) yield* byValue.get(value);
     }
   }
 }

@@ -1,0 +1,132 @@
+/**
+ * The calculation at the size of a large cluster, then the tables that are made of what it says. Each population
+ * is measured in a process of its own, so that its memory is its own.
+ */
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type CaseResult, type Figure, isQuick, printResult } from '../case.js';
+import type { ClusterShape } from '../populations/cluster.js';
+import type { Cost } from '../populations/costs.js';
+import { type GraphCost, measureGraph } from '../populations/graph-cost.js';
+import { measureTables, type TablesCost } from '../populations/tables-cost.js';
+
+const LARGE = 250_000;
+const SMALL = 2500;
+const FEW_SELECTORS = 31;
+const MANY_SELECTORS = 1000;
+
+const PARTS = { graph: measureGraph, tables: measureTables } as const;
+type Part = keyof typeof PARTS;
+
+/** Runs one part in a process of its own. */
+function measure<P extends Part>(part: P, shape: ClusterShape): ReturnType<(typeof PARTS)[P]> {
+  const file = fileURLToPath(import.meta.url);
+  process.stderr.write(`${part}: ${shape.endpoints} endpoints, ${shape.selectors} selectors\n`);
+  const output = execFileSync(process.execPath, [file, '--part', part, JSON.stringify(shape)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  });
+  return JSON.parse(output) as ReturnType<(typeof PARTS)[P]>;
+}
+
+interface Scale {
+  readonly unit: string;
+  /** Of a millisecond. */
+  readonly factor: number;
+}
+const SECONDS: Scale = { unit: 's', factor: 1 / 1000 };
+const MILLISECONDS: Scale = { unit: 'ms', factor: 1 };
+const MICROSECONDS: Scale = { unit: 'us', factor: 1000 };
+
+/** Processor time: other work on the machine does not count. Wall time is in the note. */
+function time(name: string, cost: Cost, { unit, factor }: Scale, target?: string): Figure {
+  const wall = `wall ${(cost.wallMs * factor).toPrecision(3)} ${unit}`;
+  const note = target === undefined ? wall : `${wall}; target ${target}`;
+  return { name, value: cost.cpuMs * factor, unit, note, gate: 'lower' };
+}
+
+function graphFigures(prefix: string, cost: GraphCost): readonly Figure[] {
+  const { making, snapshot, changes, updates, peakMb, heapMb } = cost;
+  const rate = 1000 / changes.sustained.cpuMs;
+  return [
+    {
+      ...time(`${prefix}: snapshot to first output`, snapshot, SECONDS, '<= 5'),
+      note: `wall ${(snapshot.wallMs / 1000).toFixed(2)} s, of which making the objects ${(making.wallMs / 1000).toFixed(2)}; ${updates} updates; target <= 5`,
+    },
+    {
+      name: `${prefix}: resident memory`,
+      value: cost.residentMb,
+      unit: 'MB',
+      note: `heap in use ${heapMb.toFixed(0)}, peak resident ${peakMb.toFixed(0)}; target <= 300`,
+      gate: 'lower',
+    },
+    time(`${prefix}: remote endpoint, known labels`, changes.known, MICROSECONDS, '<= 20'),
+    time(`${prefix}: remote endpoint, new labels`, changes.unknown, MILLISECONDS, '<= 2'),
+    time(`${prefix}: rule edit, 200 local endpoints`, changes.ruleEdit, MILLISECONDS, '<= 20'),
+    {
+      name: `${prefix}: remote endpoints, sustained`,
+      value: rate,
+      unit: '/s',
+      note: `wall ${(1000 / changes.sustained.wallMs).toFixed(0)} /s; target >= 20000`,
+      gate: 'higher',
+    },
+  ];
+}
+
+function tablesFigures(prefix: string, cost: TablesCost): readonly Figure[] {
+  const { first, firstStores, statistics, changes, stores } = cost;
+  const both = 'calculation and tables';
+  return [
+    {
+      ...time(`${prefix}: first commit`, first, SECONDS),
+      note: `wall ${(first.wallMs / 1000).toFixed(2)} s; ${firstStores} stores, ${statistics.classes} classes, ${statistics.blocks} blocks, ${statistics.lines} lines, ${statistics.infos} infos`,
+    },
+    time(`${prefix}: remote endpoint, known labels, ${both}`, changes.known, MICROSECONDS),
+    { name: `${prefix}: its stores`, value: stores.known, unit: '', gate: 'lower' },
+    time(`${prefix}: remote endpoint, new labels, ${both}`, changes.unknown, MILLISECONDS),
+    time(`${prefix}: rule edit, 200 local endpoints, ${both}`, changes.ruleEdit, MILLISECONDS),
+    { name: `${prefix}: its stores`, value: stores.ruleEdit, unit: '', gate: 'lower' },
+  ];
+}
+
+function calc(): CaseResult {
+  const endpoints = isQuick() ? LARGE / 10 : LARGE;
+  const few = measure('graph', { endpoints, selectors: FEW_SELECTORS });
+  const small = measure('graph', { endpoints: SMALL, selectors: FEW_SELECTORS });
+  const many = measure('graph', { endpoints, selectors: MANY_SELECTORS });
+  const ratio = (of: (cost: GraphCost) => Cost): number => of(few).cpuMs / of(small).cpuMs;
+  const ratios: readonly (readonly [string, number])[] = [
+    ['known labels', ratio(({ changes }) => changes.known)],
+    ['new labels', ratio(({ changes }) => changes.unknown)],
+    ['rule edit', ratio(({ changes }) => changes.ruleEdit)],
+  ];
+  return {
+    case: 'calc',
+    title: `${endpoints} workload endpoints, 10 000 policies of 5 rules, on one host of 5 000`,
+    figures: [
+      ...graphFigures(`${FEW_SELECTORS} selectors`, few),
+      ...ratios.map(
+        ([name, value]): Figure => ({
+          name: `${name}: cost at ${endpoints} / at ${SMALL}`,
+          ...{ value, unit: 'x', note: 'target <= 1.5', gate: 'lower' },
+        }),
+      ),
+      ...graphFigures(`${MANY_SELECTORS} selectors`, many),
+      ...[FEW_SELECTORS, MANY_SELECTORS].flatMap((selectors) =>
+        tablesFigures(
+          `tables, ${selectors} selectors`,
+          measure('tables', { endpoints, selectors }),
+        ),
+      ),
+    ],
+  };
+}
+
+function runPart(part: Part, shape: ClusterShape): void {
+  process.stdout.write(JSON.stringify(PARTS[part](shape)));
+}
+
+const [flag, part, shape] = process.argv.slice(2);
+if (flag === '--part' && (part === 'graph' || part === 'tables') && shape !== undefined) {
+  runPart(part, JSON.parse(shape) as ClusterShape);
+} else printResult(calc());
