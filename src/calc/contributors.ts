@@ -6,7 +6,7 @@ import {
   ownLabels,
   workloadLabels,
 } from './effective-labels.js';
-import type { Contributor, NamedPort } from './ip-set-member-index.js';
+import type { Contribution, Contributor, NamedPort } from './ip-set-member-index.js';
 import { protocolNumber } from './protocols.js';
 import type {
   HostEndpointSpec,
@@ -17,26 +17,14 @@ import type {
 } from './stored-objects.js';
 
 export function workloadContributor(object: StoredObject<WorkloadEndpointSpec>): Contributor {
-  const addresses = (object.spec.ipNetworks ?? []).map(endpointAddress);
-  return {
-    labels: workloadLabels(object),
-    profiles: object.spec.profiles ?? [],
-    nets: addresses.map(({ net }) => net),
-    addresses: addresses.map(({ address }) => address),
-    ports: namedPorts(object.spec.ports),
-  };
+  const { ipNetworks, profiles = [], ports } = object.spec;
+  return { labels: workloadLabels(object), profiles, contribution: endpoint(ipNetworks, ports) };
 }
 
 /** Only expectedIPs count, never what the interface happens to carry. */
 export function hostContributor({ metadata, spec }: StoredObject<HostEndpointSpec>): Contributor {
-  const addresses = (spec.expectedIPs ?? []).map(endpointAddress);
-  return {
-    labels: ownLabels(metadata),
-    profiles: spec.profiles ?? [],
-    nets: addresses.map(({ net }) => net),
-    addresses: addresses.map(({ address }) => address),
-    ports: namedPorts(spec.ports),
-  };
+  const { expectedIPs, profiles = [], ports } = spec;
+  return { labels: ownLabels(metadata), profiles, contribution: endpoint(expectedIPs, ports) };
 }
 
 /** GlobalNetworkSet and NetworkSet: the latter has a namespace and inherits its labels. */
@@ -48,20 +36,37 @@ export function networkSetContributor({
   return {
     labels: networkSetLabels(metadata),
     profiles: namespace === undefined ? [] : [namespaceProfile(namespace)],
-    nets: (spec.nets ?? []).map((net) => maskedNet(net).text),
-    addresses: [],
-    ports: [],
+    contribution: { nets: (spec.nets ?? []).map((net) => maskedNet(net).text), ports: NO_PORTS },
   };
+}
+
+function endpoint(
+  addresses: readonly string[] = [],
+  ports: readonly StoredPort[] = [],
+): Contribution {
+  const [first, ...others] = addresses.map((address) => endpointAddress(address).net);
+  const nets = first === undefined ? [] : others.length === 0 ? first : [first, ...others];
+  return { nets, ports: ports.length === 0 ? NO_PORTS : namedPorts(ports) };
 }
 
 const NO_PORTS: readonly NamedPort[] = [];
 
-function namedPorts(ports: readonly StoredPort[] = []): readonly NamedPort[] {
-  if (ports.length === 0) return NO_PORTS;
-  return ports.flatMap(({ name, protocol, port }) => {
+/** Lists of ports by their text: replicas have the same, and one list is kept for all of them. */
+const knownPorts = new Map<string, readonly NamedPort[]>();
+const KNOWN_PORTS_MAX = 4096;
+
+function namedPorts(ports: readonly StoredPort[]): readonly NamedPort[] {
+  const text = JSON.stringify(ports);
+  const known = knownPorts.get(text);
+  if (known !== undefined) return known;
+  const named = ports.flatMap(({ name, protocol, port }) => {
     const number = protocolNumber(protocol);
     return name === undefined || name === '' || number === undefined
       ? []
       : [{ name, protocol: number, port }];
   });
+  // Lists that are in use stay in use; only later equals are no longer shared with them.
+  if (knownPorts.size >= KNOWN_PORTS_MAX) knownPorts.clear();
+  knownPorts.set(text, named);
+  return named;
 }

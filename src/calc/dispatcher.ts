@@ -21,12 +21,16 @@ export class Dispatcher {
   }
 }
 
-/** 'namespace/name', or 'name' of global kinds. */
+/**
+ * 'namespace/name', or 'name' of global kinds. Joined, not concatenated: these strings are kept for as long as the
+ * object lives, and a concatenation would keep all its pieces and cost a comparison more.
+ */
 export function localName({ namespace, name }: ResourceKey): string {
-  return namespace === undefined ? name : `${namespace}/${name}`;
+  return namespace === undefined ? name : [namespace, name].join('/');
 }
 
 /** Unique among all kinds: 'NetworkSet/blue/vendor'. */
 export function globalName(key: ResourceKey): string {
-  return `${key.kind}/${localName(key)}`;
+  const { kind, namespace, name } = key;
+  return namespace === undefined ? [kind, name].join('/') : [kind, namespace, name].join('/');
 }

@@ -49,7 +49,8 @@ class Pending<Id, Value> {
     for (const [id, value] of this.#pending) {
       if (value === null) continue;
       this.#pending.delete(id);
-      if (isDeepStrictEqual(this.#sent.get(id), value)) continue;
+      const sent = this.#sent.get(id);
+      if (sent === value || (sent !== undefined && isDeepStrictEqual(sent, value))) continue;
       this.#sent.set(id, value);
       yield [id, value];
     }

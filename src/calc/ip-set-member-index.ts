@@ -23,19 +23,19 @@ export interface NamedPort {
   readonly port: number;
 }
 
-/** What one endpoint or network set brings to the sets it is in. */
+/** What one endpoint or network set brings to the sets it is in. Hundreds of thousands are kept. */
 export interface Contribution {
-  /** Masked canonical CIDRs. */
-  readonly nets: readonly string[];
-  /** Bare addresses that the ports belong to. */
-  readonly addresses: readonly string[];
+  /** Masked canonical CIDRs; most contribute just one, which is kept bare. */
+  readonly nets: string | readonly string[];
+  /** Of each address in nets, which then are single addresses. */
   readonly ports: readonly NamedPort[];
 }
 
 /** An endpoint or network set as seen by selectors of rules. */
-export interface Contributor extends Contribution {
+export interface Contributor {
   readonly labels: Labels;
   readonly profiles: readonly string[];
+  readonly contribution: Contribution;
 }
 
 export interface MemberListener {
@@ -69,7 +69,7 @@ export class IpSetMemberIndex {
       this.#contributions.delete(id);
       return;
     }
-    this.#swap(id, contributor);
+    this.#swap(id, contributor.contribution);
     this.#labelIndex.updateItem(id, { labels: contributor.labels, parents: contributor.profiles });
   }
 
@@ -101,9 +101,8 @@ export class IpSetMemberIndex {
   }
 
   /** What matched so far swaps contributions; the labels are looked at afterwards. */
-  #swap(id: string, { nets, addresses, ports }: Contribution): void {
+  #swap(id: string, after: Contribution): void {
     const before = this.#contributions.get(id);
-    const after = { nets, addresses, ports };
     if (before !== undefined && sameContribution(before, after)) return;
     this.#contributions.set(id, after);
     if (before === undefined) return;
@@ -135,12 +134,13 @@ export class IpSetMemberIndex {
 }
 
 function contribution(set: IpSetDefinition, contributor: Contribution): readonly IpSetMember[] {
+  const nets = typeof contributor.nets === 'string' ? [contributor.nets] : contributor.nets;
   const wanted = set.port;
-  if (wanted === undefined) return contributor.nets;
+  if (wanted === undefined) return nets;
   return contributor.ports
     .filter(({ name, protocol }) => name === wanted.name && fits(protocol, wanted.protocol))
     .flatMap(({ protocol, port }) =>
-      contributor.addresses.map((address) => `${address},${protocol}:${port}`),
+      nets.map((net) => `${net.slice(0, net.indexOf('/'))},${protocol}:${port}`),
     );
 }
 
@@ -150,8 +150,7 @@ function fits(protocol: number, wanted: number | undefined): boolean {
 
 function sameContribution(a: Contribution, b: Contribution): boolean {
   return (
-    sameList(a.nets, b.nets) &&
-    sameList(a.addresses, b.addresses) &&
+    sameNets(a.nets, b.nets) &&
     a.ports.length === b.ports.length &&
     a.ports.every((port, i) => samePort(port, b.ports[i]))
   );
@@ -161,6 +160,7 @@ function samePort(a: NamedPort, b: NamedPort | undefined): boolean {
   return b !== undefined && a.name === b.name && a.protocol === b.protocol && a.port === b.port;
 }
 
-function sameList(a: readonly string[], b: readonly string[]): boolean {
+function sameNets(a: Contribution['nets'], b: Contribution['nets']): boolean {
+  if (typeof a === 'string' || typeof b === 'string') return a === b;
   return a.length === b.length && a.every((value, i) => value === b[i]);
 }
