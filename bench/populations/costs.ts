@@ -27,14 +27,17 @@ export interface Rounds<Input> {
   readonly undo?: (input: Input) => void;
 }
 
-/** Of one piece; the median of the rounds but the first, in which code gets warm. */
+/** Before any is counted: what just held for a snapshot is compiled again for single changes. */
+const WARM_UP_ROUNDS = 5;
+
+/** Of one piece; the median of the rounds. */
 export function costEach<Input>({ rounds, pieces, make, run, undo }: Rounds<Input>): Cost {
   const costs: Cost[] = [];
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = 0; round < WARM_UP_ROUNDS + rounds; round++) {
     const input = make(round);
     const cost = costOf(() => run(input));
     undo?.(input);
-    if (round > 0) costs.push(cost);
+    if (round >= WARM_UP_ROUNDS) costs.push(cost);
   }
   const middle = (of: (cost: Cost) => number): number =>
     (costs.map(of).sort((a, b) => a - b)[rounds >> 1] ?? Number.NaN) / pieces;

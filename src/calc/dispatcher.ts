@@ -23,14 +23,24 @@ export class Dispatcher {
 
 /**
  * 'namespace/name', or 'name' of global kinds. Joined, not concatenated: these strings are kept for as long as the
- * object lives, and a concatenation would keep all its pieces and cost a comparison more.
+ * object lives, and a concatenation would keep all its pieces and be compared piece by piece. The last one is
+ * remembered, so that all nodes hold one string, whose hash is computed once.
  */
-export function localName({ namespace, name }: ResourceKey): string {
-  return namespace === undefined ? name : [namespace, name].join('/');
+export function localName(key: ResourceKey): string {
+  const { namespace, name } = key;
+  if (namespace === undefined) return name;
+  if (lastName.key !== key) lastName = { key, name: [namespace, name].join('/') };
+  return lastName.name;
 }
 
-/** Unique among all kinds: 'NetworkSet/blue/vendor'. */
+/**
+ * Unique among all kinds: 'NetworkSet/blue/vendor'; of a WorkloadEndpoint the local name as it is. That cannot be
+ * another kind's, since a kind begins with a capital and no namespace has one.
+ */
 export function globalName(key: ResourceKey): string {
   const { kind, namespace, name } = key;
+  if (kind === 'WorkloadEndpoint' && namespace !== undefined) return localName(key);
   return namespace === undefined ? [kind, name].join('/') : [kind, namespace, name].join('/');
 }
+
+let lastName: { readonly key: ResourceKey | null; readonly name: string } = { key: null, name: '' };
