@@ -1,7 +1,7 @@
 /** Where figures come from: without it they mean nothing. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import { REPOSITORY } from '../test/support/repository.js';
 
 export interface Machine {
@@ -14,6 +14,8 @@ export interface Machine {
   readonly clang: string;
   readonly revision: string;
   readonly date: string;
+  /** Runnable tasks when the run began, average of a minute: anything but 0 widens the intervals. */
+  readonly load: string;
 }
 
 function firstLine(file: string, args: readonly string[]): string {
@@ -39,5 +41,6 @@ export function describeMachine(): Machine {
     clang: firstLine('clang', ['--version']),
     revision: `${firstLine('git', ['rev-parse', '--short', 'HEAD'])}${dirty}`,
     date: new Date().toISOString().slice(0, 10),
+    load: (loadavg()[0] ?? 0).toFixed(1),
   };
 }

@@ -35,8 +35,8 @@ const METHOD = `## Method
   writes a policy until the agent has reported that its kernel holds this revision; the last edit is probed with a
   real connection.
 - Ranges in brackets: of ratios and medians the bootstrap interval, of nanoseconds the minimum and the 95th percentile.
-  Times of different machines, or of one shared machine an hour apart, cannot be compared; ratios can. \`npm run bench --
-  --check\` compares only ratios and counts with \`bench/baseline/\`, and tolerates 15 % beyond their interval.`;
+  Times of different machines, or of one shared machine an hour apart, cannot be compared; ratios can. So
+  \`npm run bench -- --check\` compares only ratios and counts with \`bench/baseline/\`, and tolerates 15 % beyond their interval.`;
 
 const REPRODUCE = `## Reproduce
 
