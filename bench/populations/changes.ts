@@ -23,11 +23,15 @@ export interface ChangeCosts {
 /** Takes note of all of them, then does what makes them effective. */
 export type Feed = (updates: readonly ResourceUpdate[]) => void;
 
-const ROUNDS = 9;
-const KNOWN = 400;
-const UNKNOWN = 100;
-const EDITS = 5;
-const SUSTAINED = 20_000;
+export interface ChangeCounts {
+  readonly rounds: number;
+  /** Of each round: */
+  readonly known: number;
+  readonly unknown: number;
+  readonly edits: number;
+  readonly sustained: number;
+}
+
 /** What comes within 50 ms at the rate that is wanted. */
 const BATCH = 1000;
 /** As many as the smallest population has. */
@@ -35,23 +39,38 @@ const KNOWN_LABEL_SETS = 2000;
 /** Above the indexes of every population, and a whole number of its cycles of label sets. */
 const FRESH = 1023 * 40 * 20;
 
-export function measureChanges(population: ClusterPopulation, feed: Feed): ChangeCosts {
+export function measureChanges(
+  population: ClusterPopulation,
+  counts: ChangeCounts,
+  feed: Feed,
+): ChangeCosts {
   const known = (k: number): EndpointChoice => ({
     index: FRESH + (k % KNOWN_LABEL_SETS),
     addressIndex: spareAddress(k),
   });
+  const told = { feed, rounds: counts.rounds };
+  const owned = (k: number): EndpointChoice => ({ ...known(k), uniqueLabel: `owner-${k}` });
   return {
-    known: comings(feed, KNOWN, known),
-    unknown: comings(feed, UNKNOWN, (k) => ({ ...known(k), uniqueLabel: `owner-${k}` })),
-    ruleEdit: ruleEdits(population, feed),
-    sustained: sustained(feed, known),
+    known: comings(told, counts.known, known),
+    unknown: comings(told, counts.unknown, owned),
+    ruleEdit: ruleEdits(told, counts.edits, population),
+    sustained: sustained(told, counts.sustained, known),
   };
 }
 
+interface Told {
+  readonly feed: Feed;
+  readonly rounds: number;
+}
+
 /** Each is told by itself; they go again unmeasured. */
-function comings(feed: Feed, count: number, choice: (k: number) => EndpointChoice): Cost {
+function comings(
+  { feed, rounds }: Told,
+  count: number,
+  choice: (k: number) => EndpointChoice,
+): Cost {
   return costEach({
-    ...{ rounds: ROUNDS, pieces: count },
+    ...{ rounds, pieces: count },
     make: (round) => Array.from({ length: count }, (_, k) => workload(choice(round * count + k))),
     run: (updates) => {
       for (const update of updates) feed([update]);
@@ -60,11 +79,11 @@ function comings(feed: Feed, count: number, choice: (k: number) => EndpointChoic
   });
 }
 
-function ruleEdits(population: ClusterPopulation, feed: Feed): Cost {
+function ruleEdits({ feed, rounds }: Told, count: number, population: ClusterPopulation): Cost {
   return costEach({
-    ...{ rounds: ROUNDS, pieces: EDITS },
+    ...{ rounds, pieces: count },
     make: (round) =>
-      Array.from({ length: EDITS }, (_, k) => population.policy(3, 1 + round * EDITS + k)),
+      Array.from({ length: count }, (_, k) => population.policy(3, 1 + round * count + k)),
     run: (updates) => {
       for (const update of updates) feed([update]);
     },
@@ -72,13 +91,17 @@ function ruleEdits(population: ClusterPopulation, feed: Feed): Cost {
 }
 
 /** Batches in turn bring endpoints and take them away. */
-function sustained(feed: Feed, choice: (k: number) => EndpointChoice): Cost {
+function sustained(
+  { feed, rounds }: Told,
+  count: number,
+  choice: (k: number) => EndpointChoice,
+): Cost {
   return costEach({
-    ...{ rounds: 3, pieces: SUSTAINED },
+    ...{ rounds, pieces: count },
     make: () => {
       const coming = Array.from({ length: BATCH }, (_, k) => workload(choice(k)));
       const going = coming.map(absent);
-      return Array.from({ length: SUSTAINED / BATCH }, (_, n) => (n % 2 === 0 ? coming : going));
+      return Array.from({ length: count / BATCH }, (_, n) => (n % 2 === 0 ? coming : going));
     },
     run: (batches) => {
       for (const batch of batches) feed(batch);

@@ -1,6 +1,6 @@
 /** Costs of the calculation alone: the process should hold nothing else. */
 import { CalcGraph } from '../../src/calc/graph.js';
-import { type ChangeCosts, measureChanges } from './changes.js';
+import { type ChangeCosts, type ChangeCounts, measureChanges } from './changes.js';
 import { ClusterPopulation, type ClusterShape, HOSTNAME } from './cluster.js';
 import { type Cost, costOf, megabytes, peakMb, residentMb } from './costs.js';
 
@@ -17,6 +17,10 @@ export interface GraphCost {
   readonly changes: ChangeCosts;
 }
 
+const COUNTS: ChangeCounts = {
+  ...{ rounds: 9, known: 400, unknown: 100, edits: 20, sustained: 20_000 },
+};
+
 export function measureGraph(shape: ClusterShape): GraphCost {
   const population = new ClusterPopulation(shape);
   const making = costOf(() => {
@@ -32,7 +36,7 @@ export function measureGraph(shape: ClusterShape): GraphCost {
   const [peak, first] = [peakMb(), updates];
   const resident = residentMb();
   const heapMb = megabytes(process.memoryUsage().heapUsed);
-  const changes = measureChanges(population, (batch) => {
+  const changes = measureChanges(population, COUNTS, (batch) => {
     for (const update of batch) graph.onResource(update);
     graph.flush();
   });

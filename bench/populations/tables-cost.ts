@@ -10,7 +10,7 @@ import {
   type TableStatistics,
 } from '../../src/dataplane/ebpf/tables/policy-tables.js';
 import type { DesiredUpdate } from '../../src/model/desired.js';
-import { type ChangeCosts, measureChanges } from './changes.js';
+import { type ChangeCosts, type ChangeCounts, measureChanges } from './changes.js';
 import { ClusterPopulation, type ClusterShape, HOSTNAME } from './cluster.js';
 import { type Cost, costOf } from './costs.js';
 
@@ -28,6 +28,9 @@ export interface TablesCost {
 const SIZES: PolicyMapSizes = {
   ...{ nodes: 4096, infos: 262_144, endpoints: 2048, nexthops: 8192, policySets: 4096 },
   arenaLines: 1_048_576,
+};
+const COUNTS: ChangeCounts = {
+  ...{ rounds: 5, known: 20, unknown: 10, edits: 1, sustained: 4000 },
 };
 const UNDERLAY_IFINDEX = 2;
 
@@ -54,7 +57,7 @@ export function measureTables(shape: ClusterShape): TablesCost {
   const firstStores = last?.stores ?? 0;
   const statistics = tables.statistics();
   const storesOf = { known: 0, ruleEdit: 0 };
-  const changes = measureChanges(population, (batch) => {
+  const changes = measureChanges(population, COUNTS, (batch) => {
     for (const update of batch) graph.onResource(update);
     graph.flush();
     const { stores } = commit();

@@ -145,6 +145,7 @@ export class EndpointTable {
 
   /** Policies or profiles came, went or changed: what they ask about local addresses may have, too. */
   onRules(changed: ReadonlySet<string>): void {
+    if (changed.size === 0) return;
     for (const endpoint of this.endpoints.values()) {
       const policies = endpoint.tiers.flatMap((tier) => [...tier.ingress, ...tier.egress]);
       if ([...policies, ...endpoint.profiles].some((id) => changed.has(id))) {
@@ -156,8 +157,13 @@ export class EndpointTable {
   onIpSets(changed: ReadonlySet<IpSetId>): void {
     if (changed.size === 0) return;
     for (const { address, uses } of this.served.values()) {
-      const asked = uses.flatMap(({ sets, portSets }) => [...sets, ...portSets]);
-      if (asked.some((id) => changed.has(id))) this.#touchAddress(address);
+      const asks = (ids: Iterable<IpSetId>): boolean => {
+        for (const id of ids) if (changed.has(id)) return true;
+        return false;
+      };
+      if (uses.some(({ sets, portSets }) => asks(sets) || asks(portSets))) {
+        this.#touchAddress(address);
+      }
     }
   }
 

@@ -102,6 +102,7 @@ export class PolicySets {
   }
 
   onRules(changed: ReadonlySet<PolicyId | ProfileId>): void {
+    if (changed.size === 0) return;
     for (const set of this.#byKey.values()) {
       const { tiers, profiles } = set.spec;
       const policies = tiers.flatMap((tier) => tier.policies);
@@ -111,6 +112,7 @@ export class PolicySets {
 
   /** Sets that came or went, and sets of named ports that now define other ports. */
   onIpSets(existence: ReadonlySet<IpSetId>, ports: ReadonlySet<IpSetId>): void {
+    if (existence.size + ports.size === 0) return;
     for (const set of this.#byKey.values()) {
       const touched =
         [...existence].some((id) => set.uses.all.has(id)) ||
