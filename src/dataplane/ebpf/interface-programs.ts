@@ -1,0 +1,103 @@
+/**
+ * Which program belongs on which interface, and from when on it is this process's. Attaching is Hooks' work; when
+ * it is due, the driver's.
+ */
+import type { Log } from '../../base/log.js';
+import type { TcDirection } from '../../kernel/addon.js';
+import type { Link } from '../../kernel/netlink/link.js';
+import type { InterfaceMonitor } from '../interface-monitor.js';
+import type { GrowingTables } from './growing-tables.js';
+import { type Hook, Hooks } from './hooks.js';
+import type { Pins } from './pins.js';
+
+export interface InterfaceProgramsParts {
+  readonly present: GrowingTables;
+  readonly interfaces: InterfaceMonitor;
+  readonly pins: Pins;
+  readonly log: Log;
+}
+
+interface Place {
+  readonly ifindex: number;
+  readonly direction: TcDirection;
+}
+
+/** A workload's interface is served once programs are on both. */
+const placesOf = ({ ifindex }: Link): readonly Place[] => [
+  { ifindex, direction: 'ingress' },
+  { ifindex, direction: 'egress' },
+];
+
+export class InterfacePrograms implements Disposable {
+  readonly #parts: InterfaceProgramsParts;
+  readonly #hooks: Hooks;
+  #active = false;
+
+  /** Takes over what an earlier agent left on interfaces. */
+  constructor(parts: InterfaceProgramsParts) {
+    this.#parts = parts;
+    this.#hooks = Hooks.adopt(parts.pins, parts.log);
+  }
+
+  /** This process's programs are at work: until then an earlier agent's are. */
+  get active(): boolean {
+    return this.#active;
+  }
+
+  /** Programs, this process's or an earlier agent's, judge what the workload of this link sends and gets. */
+  serves(link: Link | undefined): link is Link {
+    return link !== undefined && this.#hooks.covers(placesOf(link));
+  }
+
+  /** Attaches programs, whose tables are empty, to workload interfaces that have none. */
+  async closeUnserved(): Promise<void> {
+    const missing = this.#workloadHooks().filter((hook) => !this.#hooks.covers([hook]));
+    for (const failure of await this.#hooks.apply(missing, { sweep: false })) {
+      this.#parts.log.warn({ failure }, 'new workload interface not closed');
+    }
+  }
+
+  /** Puts the present generation to work on every interface, ends all other programs. Failures, a line each. */
+  async run(): Promise<readonly string[]> {
+    const { pins, present } = this.#parts;
+    if (!this.#active) present.generation.pin(pins);
+    const failures = await this.#hooks.apply(this.#wantedHooks(), { sweep: true });
+    if (!this.#active) present.nextHops.retireUnused();
+    this.#active = true;
+    return failures;
+  }
+
+  /** A bigger generation takes over, if the one before was at work. */
+  async runGrown(): Promise<readonly string[]> {
+    if (!this.#active) return [];
+    const failures = await this.#hooks.apply(this.#wantedHooks(), { sweep: false });
+    this.#parts.present.nextHops.retireUnused();
+    return failures;
+  }
+
+  #wantedHooks(): readonly Hook[] {
+    const { interfaces, present } = this.#parts;
+    const program = present.generation.programs.fromNetwork;
+    const host = interfaces
+      .hostLinks()
+      .map(({ ifindex }) => ({ ifindex, direction: 'ingress' as const, program }));
+    return [...this.#workloadHooks(), ...host];
+  }
+
+  /** A workload interface without endpoint gets them, too: what the tables do not know is dropped. */
+  #workloadHooks(): readonly Hook[] {
+    const { interfaces, present } = this.#parts;
+    const { fromWorkload, toWorkload } = present.generation.programs;
+    const program = { ingress: fromWorkload, egress: toWorkload } as const;
+    return interfaces
+      .workloadLinks()
+      .flatMap((link) =>
+        placesOf(link).map((place) => ({ ...place, program: program[place.direction] })),
+      );
+  }
+
+  /** Programs stay on their interfaces. */
+  [Symbol.dispose](): void {
+    this.#hooks[Symbol.dispose]();
+  }
+}
