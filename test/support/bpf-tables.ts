@@ -77,8 +77,8 @@ const LIKELY = ['ok-new', 'drop-policy-in', 'drop-policy-out'];
 const SIZES = { nodes: 256, infos: 4096, endpoints: 256, policySets: 1024, arenaLines: 32_768 };
 
 export class BpfTables implements Disposable {
-  /** Called after each store of a commit. */
-  onStore: (() => void) | null = null;
+  /** Called after each store of a commit, with the memory it went to. */
+  onStore: ((view: object) => void) | null = null;
   readonly #links: HostLinks;
   readonly #generation: Generation;
   /** Per reason, as of the last run. */
@@ -118,7 +118,9 @@ export class BpfTables implements Disposable {
     for (const view of Object.values(words)) view.fill(0);
     policySets.fill(0n);
     this.#nextHops.clear();
-    this.#tables = new PolicyTables(this.#generation.maps, { onStore: () => this.onStore?.() });
+    this.#tables = new PolicyTables(this.#generation.maps, {
+      onStore: (view) => this.onStore?.(view),
+    });
     this.#tables.setHostAddresses([address]);
     this.#calc = new CalcGraph({ hostname, onUpdate: (update) => this.#onUpdate(update) });
     for (const object of objects) this.#calc.onResource(object);
