@@ -2,6 +2,9 @@
  * Runs Dataplane.apply() one at a time, whenever somebody asked since the last one began, and again after a
  * pause when it failed. Does not know what is applied.
  */
+import { Backoff } from '../base/backoff.js';
+import type { Clock } from '../base/clock.js';
+import { Doorbell } from '../base/doorbell.js';
 import type { Dataplane } from './dataplane.js';
 
 const RETRY_FIRST_MS = 50;
@@ -13,43 +16,37 @@ export interface ApplyLoopOptions {
   readonly onStart: () => void;
   /** `error` is what apply() threw, if it did. */
   readonly onDone: (error: unknown) => void;
+  /** Default: the system's. */
+  readonly clock?: Clock;
 }
 
 export class ApplyLoop {
   readonly #options: ApplyLoopOptions;
-  #wanted = false;
-  #wake: (() => void) | undefined;
+  readonly #requests: Doorbell;
 
   constructor(options: ApplyLoopOptions) {
     this.#options = options;
+    this.#requests = new Doorbell(options);
     options.dataplane.onDirty(() => this.request());
   }
 
   /** There is something to apply. Cheap; any number of requests become one apply. */
   request(): void {
-    this.#wanted = true;
-    this.#wake?.();
+    this.#requests.ring();
   }
 
   /** Runs until aborted; never throws for a failed apply. */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const onAbort = (): void => this.#wake?.();
-    signal.addEventListener('abort', onAbort);
-    let retryMs = 0;
-    try {
-      while (!signal.aborted) {
-        await this.#wait(retryMs, signal);
-        if (signal.aborted) return;
-        this.#wanted = false;
-        this.#options.onStart();
-        const error = await this.#apply(signal);
-        if (signal.aborted) return;
-        this.#options.onDone(error);
-        retryMs =
-          error === undefined ? 0 : Math.min(RETRY_MAX_MS, Math.max(RETRY_FIRST_MS, retryMs * 2));
-      }
-    } finally {
-      signal.removeEventListener('abort', onAbort);
+    // One host's kernel is nobody else's: there is no herd to scatter.
+    const backoff = new Backoff({ firstMs: RETRY_FIRST_MS, maxMs: RETRY_MAX_MS, jitter: 0 });
+    let retry: { readonly timeoutMs?: number } = {};
+    while (await this.#requests.wait({ signal, ...retry })) {
+      this.#options.onStart();
+      const error = await this.#apply(signal);
+      if (signal.aborted) return;
+      this.#options.onDone(error);
+      if (error === undefined) backoff.reset();
+      retry = error === undefined ? {} : { timeoutMs: backoff.next() };
     }
   }
 
@@ -60,18 +57,5 @@ export class ApplyLoop {
     } catch (error) {
       return error ?? new Error('apply failed without saying why');
     }
-  }
-
-  /** Until something is wanted, or until a failed apply is due again. */
-  async #wait(retryMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#wanted || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const timer = retryMs > 0 ? setTimeout(resolve, retryMs) : undefined;
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#wake = undefined;
   }
 }

@@ -3,6 +3,7 @@ import { hostname as osHostname } from 'node:os';
 import { Command, CommanderError } from 'commander';
 import { CodedError, errorMessage } from '../../base/error.js';
 import { createLog, type Log } from '../../base/log.js';
+import { ResourceStack } from '../../base/resource-stack.js';
 import { productVersion } from '../../base/version.js';
 import { type Connection, connectionFrom } from '../../datastore/connection.js';
 import { openDatastore } from '../../datastore/open.js';
@@ -72,9 +73,9 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
     reportingIntervalMs: values.ReportingInterval,
     reportingTtlMs: values.ReportingTTL,
   });
-  await using servers = new AsyncDisposableStackLite();
+  await using servers = new ResourceStack();
   if (values.HealthEnabled) {
-    servers.add(
+    servers.own(
       await HttpServer.listen({
         host: values.HealthHost,
         port: values.HealthPort,
@@ -90,7 +91,7 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
   }
   if (values.PrometheusMetricsEnabled) {
     const metrics = new AgentMetrics(agent, dataplane);
-    servers.add(
+    servers.own(
       await HttpServer.listen({
         host: values.PrometheusMetricsHost,
         port: values.PrometheusMetricsPort,
@@ -105,17 +106,6 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
   }
   await store.deleteHostStatus(hostname);
   log.info({}, 'agent ends, the dataplane keeps enforcing');
-}
-
-/** Closes in reverse order. */
-class AsyncDisposableStackLite implements AsyncDisposable {
-  readonly #owned: AsyncDisposable[] = [];
-  add(resource: AsyncDisposable): void {
-    this.#owned.push(resource);
-  }
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const resource of this.#owned.reverse()) await resource[Symbol.asyncDispose]();
-  }
 }
 
 function program(): Command {

@@ -2,6 +2,8 @@
  * Tells the datastore what this host has seen and programmed, so that `--wait` and `margay status` can answer.
  * At once when a revision was programmed, at most one write at a time, and every interval to keep the lease.
  */
+import type { Clock } from '../../base/clock.js';
+import { Doorbell } from '../../base/doorbell.js';
 import { errorMessage } from '../../base/error.js';
 import type { Log } from '../../base/log.js';
 import type { Datastore, HostStatus } from '../../datastore/datastore.js';
@@ -13,35 +15,29 @@ export interface StatusReporterOptions {
   readonly intervalMs: number;
   /** Read right before each write. */
   readonly current: () => HostStatus;
+  /** Default: the system's. */
+  readonly clock?: Clock;
 }
 
 export class StatusReporter {
   readonly #options: StatusReporterOptions;
-  #wanted = true;
-  #wake: (() => void) | undefined;
+  readonly #changes: Doorbell;
 
   constructor(options: StatusReporterOptions) {
     this.#options = options;
+    this.#changes = new Doorbell(options);
   }
 
   /** Something in the status changed. */
   request(): void {
-    this.#wanted = true;
-    this.#wake?.();
+    this.#changes.ring();
   }
 
+  /** Writes at once, then whenever asked and every interval, until aborted. Never throws for a failed write. */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const onAbort = (): void => this.#wake?.();
-    signal.addEventListener('abort', onAbort);
-    try {
-      while (!signal.aborted) {
-        if (!this.#wanted) await this.#sleep();
-        if (signal.aborted) return;
-        this.#wanted = false;
-        await this.#write();
-      }
-    } finally {
-      signal.removeEventListener('abort', onAbort);
+    this.#changes.ring();
+    while (await this.#changes.wait({ signal, timeoutMs: this.#options.intervalMs })) {
+      await this.#write();
     }
   }
 
@@ -52,15 +48,5 @@ export class StatusReporter {
       // The next interval tries again; the dataplane does not depend on it.
       this.#options.log.warn({ error: errorMessage(error) }, 'status not written');
     }
-  }
-
-  #sleep(): Promise<void> {
-    return new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#options.intervalMs);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }
