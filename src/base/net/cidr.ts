@@ -106,8 +106,8 @@ export function hostCidr(ip: Ip): Cidr {
 }
 
 /**
- * 'address/length', or a bare address, which is its full length; null if the text is neither. An IPv4-mapped prefix of 96 or more bits becomes IPv4; a shorter one is refused, since
- * it would be neither family.
+ * 'address/length', or a bare address, which is its full length; null if the text is neither. An IPv4-mapped prefix
+ * of 96 or more bits becomes IPv4; a shorter one is refused, since it would be neither family.
  */
 export function parseCidr(text: string, options: ParseCidrOptions = {}): Cidr | null {
   const slash = text.indexOf('/');
@@ -125,8 +125,8 @@ export function parseCidr(text: string, options: ParseCidrOptions = {}): Cidr | 
   return options.allowHostBits === true || !cidr.hasHostBits() ? cidr : null;
 }
 
-/** -1: not one to three digits without a leading zero. */
-function parsePrefixLength(text: string, start: number): number {
+/** The number that makes up the text from `start` on; -1: not one to three digits without a leading zero. */
+export function parsePrefixLength(text: string, start: number): number {
   const digits = text.length - start;
   if (digits < 1 || digits > 3) return -1;
   let value = 0;

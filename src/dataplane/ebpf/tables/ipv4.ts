@@ -1,4 +1,6 @@
 /** IPv4 text as the model writes it. Addresses are numbers in host order, 0 to 2^32 - 1. */
+import { parsePrefixLength } from '../../../base/net/cidr.js';
+import { formatIp4, maskUint32, parseIp4Part, parseIp4ToUint32 } from '../../../base/net/ip.js';
 
 export interface Prefix {
   readonly address: number;
@@ -7,29 +9,21 @@ export interface Prefix {
 
 /** null: not IPv4 (the tables leave it to another family). */
 export function parseAddress4(text: string): number | null {
-  if (text.includes(':')) return null;
-  const parts = text.split('.');
-  if (parts.length !== 4) return null;
-  let address = 0;
-  for (const part of parts) {
-    const octet = Number(part);
-    if (part === '' || !Number.isInteger(octet) || octet < 0 || octet > 255) return null;
-    address = address * 256 + octet;
-  }
-  return address;
+  const address = parseIp4ToUint32(text);
+  return address < 0 ? null : address;
 }
 
-/** Host bits are cleared; a bare address is a /32. */
+/** Host bits are cleared; a bare address is a /32. null: not IPv4. */
 export function parsePrefix4(text: string): Prefix | null {
   const slash = text.indexOf('/');
-  const address = parseAddress4(slash < 0 ? text : text.slice(0, slash));
-  const length = slash < 0 ? 32 : Number(text.slice(slash + 1));
-  if (address === null || !Number.isInteger(length) || length < 0 || length > 32) return null;
+  const address = parseIp4Part(text, 0, slash < 0 ? text.length : slash);
+  const length = slash < 0 ? 32 : parsePrefixLength(text, slash + 1);
+  if (address < 0 || length < 0 || length > 32) return null;
   return { address: maskAddress(address, length), length };
 }
 
 export function maskAddress(address: number, length: number): number {
-  return length === 0 ? 0 : (address & (-1 << (32 - length))) >>> 0;
+  return (address & maskUint32(length)) >>> 0;
 }
 
 export function covers(outer: Prefix, inner: Prefix): boolean {
@@ -45,9 +39,8 @@ export function prefixOfKey(key: number): Prefix {
   return { address: Math.floor(key / 64), length: key % 64 };
 }
 
-export function formatAddress4(address: number): string {
-  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
-}
+/** '10.0.0.1' */
+export const formatAddress4 = formatIp4;
 
 /** The word whose bytes in memory are the address in network order, on this machine. */
 export function networkWord(address: number): number {
