@@ -17,10 +17,15 @@ function pathOf(name: SysctlName): string {
   return join(ROOT, ...name);
 }
 
-/** null when this kernel, or this interface, does not have the setting. */
+/**
+ * null when this kernel, or this interface, does not have the setting.
+ *
+ * @throws KernelError ERR_KERNEL_SYSCTL when it cannot be read; TypeError for what is no name.
+ */
 export function readSysctl(name: SysctlName): string | null {
+  const path = pathOf(name);
   try {
-    return readFileSync(pathOf(name), 'utf8').trimEnd();
+    return readFileSync(path, 'utf8').trimEnd();
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') return null;
     throw failure(name, 'read', cause);
@@ -34,8 +39,9 @@ export function readSysctl(name: SysctlName): string | null {
  */
 export function writeSysctl(name: SysctlName, value: string): boolean {
   if (readSysctl(name) === value) return false;
+  const path = pathOf(name);
   try {
-    writeFileSync(pathOf(name), value);
+    writeFileSync(path, value);
     return true;
   } catch (cause) {
     throw failure(name, `set to ${value}`, cause);
