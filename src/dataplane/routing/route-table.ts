@@ -140,15 +140,8 @@ export class RouteTable {
   }
 
   async #read(): Promise<Map<string, Route>> {
-    const routes = [
-      ...(await listRoutes(this.#connection, 4)),
-      ...(await listRoutes(this.#connection, 6)),
-    ];
-    const held = new Map(
-      routes
-        .filter(({ protocol, table }) => protocol === this.#protocol && table === ROUTE_TABLE_MAIN)
-        .map((route) => [route.destination.toString(), route]),
-    );
+    const own = await listOwn(this.#connection, this.#protocol);
+    const held = new Map(own.map((route) => [route.destination.toString(), route]));
     for (const destination of [...this.#wanted.keys(), ...held.keys()])
       this.#dirty.add(destination);
     return held;
@@ -174,15 +167,17 @@ export class RouteTable {
   }
 }
 
+async function listOwn(connection: NetlinkConnection, protocol: number): Promise<readonly Route[]> {
+  const routes = [...(await listRoutes(connection, 4)), ...(await listRoutes(connection, 6))];
+  return routes.filter((route) => route.protocol === protocol && route.table === ROUTE_TABLE_MAIN);
+}
+
 /** Removes every route of ours from the main table. Returns how many there were. */
 export async function removeRoutes(
   connection: NetlinkConnection,
   protocol: number = ROUTE_PROTOCOL,
 ): Promise<number> {
-  const routes = [...(await listRoutes(connection, 4)), ...(await listRoutes(connection, 6))];
-  const own = routes.filter(
-    (route) => route.protocol === protocol && route.table === ROUTE_TABLE_MAIN,
-  );
+  const own = await listOwn(connection, protocol);
   for (const route of own) {
     await deleteRoute(connection, route).catch((error: unknown) => {
       if (!isNetlinkErrno(error, ERRNO.ESRCH)) throw error;
