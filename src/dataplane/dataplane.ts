@@ -2,7 +2,7 @@
 import type { DesiredUpdate } from '../model/desired.js';
 
 export interface Dataplane extends AsyncDisposable {
-  readonly name: 'ebpf' | 'iptables' | 'fake';
+  readonly name: 'ebpf' | 'iptables';
   /** Records what is wanted. Synchronous, cheap, never touches the kernel. */
   onUpdate(update: DesiredUpdate): void;
   /** Makes the kernel match. What failed stays dirty and is named in the thrown ApplyError. */
