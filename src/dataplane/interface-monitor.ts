@@ -21,6 +21,8 @@ export interface HostAddress {
 
 export interface InterfaceMonitorOptions {
   readonly connection: NetlinkConnection;
+  /** Path of the connection's network namespace, if that is not this process's. */
+  readonly netns?: string;
   /** Names of workload interfaces start with one of these. */
   readonly prefixes: readonly string[];
   /** Names of host interfaces that are left alone. */
@@ -59,6 +61,7 @@ export class InterfaceMonitor implements Disposable {
     // Listening starts first: what changes while the lists are read is then heard of, too.
     monitor.#monitor = openMonitor({
       kinds: ['link', 'address', 'route'],
+      ...(options.netns === undefined ? {} : { netns: options.netns }),
       onEvent: (event) => monitor.#onEvent(event),
       onResync: () => monitor.queueResync(),
     });
