@@ -9,12 +9,18 @@ function isWorse(now: Figure, before: Figure): boolean {
   return (now.low ?? now.value) > before.value * (1 + TOLERANCE);
 }
 
-/** One line for each gated figure that is worse than the baseline, its spread and the tolerance allow. */
+export interface Complaint {
+  readonly case: string;
+  readonly figure: string;
+  readonly line: string;
+}
+
+/** Gated figures that are worse than the baseline, its spread and the tolerance allow. */
 export function checkAgainst(
   baseline: { readonly results: readonly CaseResult[] },
   results: readonly CaseResult[],
-): readonly string[] {
-  const recorded = new Map(
+): readonly Complaint[] {
+  const recorded = new Map<string, Figure>(
     baseline.results.flatMap((result) =>
       result.figures.map((figure) => [`${result.case}: ${figure.name}`, figure] as const),
     ),
@@ -23,11 +29,11 @@ export function checkAgainst(
     result.figures
       .filter((figure) => figure.gate !== undefined)
       .flatMap((figure) => {
-        const before = recorded.get(`${result.case}: ${figure.name}`);
+        const name = `${result.case}: ${figure.name}`;
+        const before = recorded.get(name);
         if (!before || !isWorse(figure, before)) return [];
-        return [
-          `${result.case}: ${figure.name}: ${figure.value.toFixed(2)} ${figure.unit}, recorded ${before.value.toFixed(2)}`,
-        ];
+        const line = `${name}: ${figure.value.toFixed(2)} ${figure.unit}, recorded ${before.value.toFixed(2)}`;
+        return [{ case: result.case, figure: figure.name, line }];
       }),
   );
 }

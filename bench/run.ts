@@ -78,15 +78,27 @@ function save(report: Report): void {
     writeFileSync(join(RESULTS, `${result.case}.svg`), renderChart(result));
 }
 
-/** Exit status: 1 where a gated figure is worse than recorded, or nothing is recorded. */
-function check(report: Report): number {
+/**
+ * Exit status: 1 where nothing is recorded, or where a gated figure is worse than recorded twice: the cases in question
+ * are measured again, as a neighbour's burst of work on a shared machine is not a regression.
+ */
+async function check(report: Report, flags: readonly string[]): Promise<number> {
   if (!existsSync(BASELINE)) {
     process.stderr.write('no baseline to check against\n');
     return 1;
   }
-  const complaints = checkAgainst(readReport(BASELINE), report.results);
-  for (const line of complaints) process.stdout.write(`SLOWER ${line}\n`);
-  if (complaints.length > 0) return 1;
+  const baseline = readReport(BASELINE);
+  const suspects = checkAgainst(baseline, report.results);
+  for (const { line } of suspects)
+    process.stdout.write(`worse than recorded, measured again: ${line}\n`);
+  const again: CaseResult[] = [];
+  for (const name of new Set(suspects.map((suspect) => suspect.case)))
+    again.push(await runCase(name, flags));
+  const slower = checkAgainst(baseline, again).filter(({ case: name, figure }) =>
+    suspects.some((suspect) => suspect.case === name && suspect.figure === figure),
+  );
+  for (const { line } of slower) process.stdout.write(`SLOWER ${line}\n`);
+  if (slower.length > 0) return 1;
   process.stdout.write('no gated figure is worse than the baseline allows\n');
   return 0;
 }
@@ -118,7 +130,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (flags.includes('--save-baseline')) {
     writeFileSync(BASELINE, `${JSON.stringify(measured, null, 2)}\n`);
   }
-  return flags.includes('--check') ? check(measured) : 0;
+  return flags.includes('--check') ? check(measured, flags) : 0;
 }
 
 process.exitCode = await main(process.argv.slice(2));
