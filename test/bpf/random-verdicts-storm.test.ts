@@ -19,12 +19,12 @@ import { WorldMaker } from '../support/random-world.js';
 import { CHANGES, updatesBetween } from '../support/world-changes.js';
 import { resourcesOf } from '../support/world-resources.js';
 
-const HISTORIES = 36;
+const HISTORIES = 30;
 const UPDATES_PER_HISTORY = 16;
 const PACKETS_PER_WORLD = 16;
 /** After each store: of those packets whose verdict changes, and of the others, in turns. */
 const CHANGING_PER_STORE = 10;
-const STEADY_PER_STORE = 4;
+const STEADY_PER_STORE = 16;
 /**
  * A port range that is cut in two moves up to 32 768 ports, each by a store: of a long row of stores to the same
  * map only the first are watched one by one, then every so many.
@@ -148,7 +148,7 @@ const applied = new Map<string, number>();
 
 /** One thing changes, or several in one commit. */
 function nextWorld(world: World, maker: WorldMaker): { world: World; names: readonly string[] } {
-  const names = Array.from({ length: maker.pick([1, 1, 2, 3]) }, () =>
+  const names = Array.from({ length: maker.pick([1, 2, 3, 4]) }, () =>
     maker.pick(Object.keys(CHANGES)),
   );
   const next = names.reduce((last, name) => CHANGES[name]?.(last, maker) ?? last, world);
