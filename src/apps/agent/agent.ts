@@ -9,7 +9,7 @@ import { ApplyLoop } from '../../dataplane/apply-loop.js';
 import type { Dataplane } from '../../dataplane/dataplane.js';
 import type { Datastore, HostStatus } from '../../datastore/datastore.js';
 import { type SyncBatch, sync } from '../../datastore/sync/syncer.js';
-import { formatKey, type ResourceKey } from '../../model/update.js';
+import { formatKey, type ResourceKey, type ResourceUpdate } from '../../model/update.js';
 import { StatusReporter } from './status-reporter.js';
 
 export interface AgentOptions {
@@ -93,16 +93,19 @@ export class Agent {
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const stop = new AbortController();
     const inner = AbortSignal.any([signal, stop.signal]);
+    const tasks = [
+      this.#follow(inner),
+      this.#loop.run({ signal: inner }),
+      this.#reporter.run({ signal: inner }),
+    ];
     try {
-      await Promise.race([
-        this.#follow(inner),
-        this.#loop.run({ signal: inner }),
-        this.#reporter.run({ signal: inner }),
-      ]);
+      await Promise.race(tasks);
       signal.throwIfAborted();
       throw new Error('the datastore ended the watch');
     } finally {
       stop.abort();
+      // A status or an apply that is under way is the last one: nothing follows what the caller does next.
+      await Promise.allSettled(tasks);
     }
   }
 
@@ -115,7 +118,7 @@ export class Agent {
   #take(batch: SyncBatch): void {
     for (const update of batch.updates) {
       this.#invalid.delete(formatKey(update.key));
-      this.#calc.onResource(update);
+      this.#calculate(update);
     }
     for (const { key, problems } of batch.invalid) this.#onInvalid(key, problems.join('; '));
     if (batch.inSync && !this.#inSync) {
@@ -125,6 +128,17 @@ export class Agent {
     this.#calc.flush();
     this.#seen = batch.revision;
     if (this.#inSync) this.#loop.request();
+  }
+
+  /** What validation lets through and the calculation cannot understand counts as invalid, too. */
+  #calculate(update: ResourceUpdate): void {
+    try {
+      this.#calc.onResource(update);
+    } catch (error) {
+      if (update.value === null) throw error;
+      this.#onInvalid(update.key, errorMessage(error));
+      this.#calc.onResource({ ...update, value: null });
+    }
   }
 
   #onInvalid(key: ResourceKey, reason: string): void {

@@ -115,6 +115,8 @@ export class Workloads {
       this.#parts.present.tables.setEndpoint(id, {
         ...{ addresses, tiers, profiles, ready, ifindex },
         ...(mac === undefined ? {} : { mac }),
+        // A tap has no other end to hand packets to: its workload is served through the host's stack.
+        ...(link === undefined || link.kind === 'veth' ? {} : { noPeer: true }),
       });
       this.#closed.add(id);
     }
