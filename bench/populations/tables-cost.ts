@@ -105,6 +105,8 @@ function tell(tables: PolicyTables, update: DesiredUpdate): void {
     case 'route-remove':
       tables.setRemote(update.cidr, null);
       break;
+    case 'host-endpoint':
+    case 'host-endpoint-remove':
     case 'in-sync':
       break;
     default:

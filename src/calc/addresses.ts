@@ -1,4 +1,4 @@
-/** Addresses and networks in the canonical text that the dataplane gets. Input has been validated before. */
+/** Addresses and networks in the canonical text that the dataplane gets. Throws on what is neither. */
 import { type Cidr, parseCidr } from '../base/net/cidr.js';
 import { formatIp } from '../base/net/ip.js';
 import type { IpFamily } from '../model/desired.js';

@@ -1,23 +1,58 @@
 /**
- * Who hears of which kind. Turns keys into the ids that the nodes use; kinds without a hearer are dropped:
- * staged policies among them, which never decide anything (spec/policy.md 15.2).
+ * Who hears of which kind. Reads an object once, before anybody hears of it: what cannot be read is told as absent
+ * (spec/policy.md 13.4), so that no node is left half told. Kinds without a hearer are dropped: staged policies
+ * among them, which never decide anything (15.2).
  */
-import type { Resource, ResourceKey, ResourceUpdate } from '../model/update.js';
+import { errorMessage } from '../base/error.js';
+import {
+  formatKey,
+  type Resource,
+  type ResourceKey,
+  type ResourceUpdate,
+} from '../model/update.js';
 
-export type ResourceHearer = (key: ResourceKey, value: Resource | null) => void;
+export interface ResourceHearer<Value> {
+  /** The object as the nodes take it. Whatever it throws is a reason to take the object for absent. */
+  read(key: ResourceKey, object: Resource): Value;
+  /** Must not fail on what could be read; null is absent, deleted or invalid alike. */
+  hear(key: ResourceKey, value: Value | null): void;
+}
 
 export class Dispatcher {
-  readonly #hearers = new Map<string, ResourceHearer[]>();
+  readonly #hearers = new Map<string, (key: ResourceKey, object: Resource | null) => void>();
+  readonly #invalid = new Map<string, string>();
 
-  /** Hearers of a kind are told in the order in which they were registered. */
-  register(kind: string, hearer: ResourceHearer): void {
-    const hearers = this.#hearers.get(kind);
-    if (hearers === undefined) this.#hearers.set(kind, [hearer]);
-    else hearers.push(hearer);
+  /** A kind has one hearer. */
+  register<Value>(kind: string, { read, hear }: ResourceHearer<Value>): void {
+    this.#hearers.set(kind, (key, object) => hear(key, this.#readable(key, object, read)));
   }
 
   dispatch({ key, value }: ResourceUpdate): void {
-    for (const hearer of this.#hearers.get(key.kind) ?? []) hearer(key, value);
+    this.#hearers.get(key.kind)?.(key, value);
+  }
+
+  /** Objects that are there but could not be read, by formatKey(), and why. */
+  invalid(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#invalid);
+  }
+
+  sizes(): Readonly<Record<string, number>> {
+    return { invalid: this.#invalid.size };
+  }
+
+  #readable<Value>(
+    key: ResourceKey,
+    object: Resource | null,
+    read: ResourceHearer<Value>['read'],
+  ): Value | null {
+    if (this.#invalid.size > 0) this.#invalid.delete(formatKey(key));
+    if (object === null) return null;
+    try {
+      return read(key, object);
+    } catch (error) {
+      this.#invalid.set(formatKey(key), errorMessage(error));
+      return null;
+    }
   }
 }
 

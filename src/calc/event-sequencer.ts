@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type {
+  DesiredHostEndpoint,
   DesiredPolicy,
   DesiredProfile,
   DesiredRoute,
@@ -75,6 +76,7 @@ export class EventSequencer {
   readonly #policies = new Pending<PolicyId, DesiredPolicy>();
   readonly #profiles = new Pending<ProfileId, DesiredProfile>();
   readonly #endpoints = new Pending<EndpointId, DesiredWorkloadEndpoint>();
+  readonly #hostEndpoints = new Pending<EndpointId, DesiredHostEndpoint>();
   readonly #routes = new Pending<string, DesiredRoute>();
 
   constructor(onUpdate: (update: DesiredUpdate) => void, ipSetSource: IpSetSource) {
@@ -116,6 +118,10 @@ export class EventSequencer {
     this.#endpoints.set(id, endpoint);
   }
 
+  onHostEndpoint(id: EndpointId, endpoint: DesiredHostEndpoint | null): void {
+    this.#hostEndpoints.set(id, endpoint);
+  }
+
   onRoute(cidr: string, route: DesiredRoute | null): void {
     this.#routes.set(cidr, route);
   }
@@ -128,8 +134,12 @@ export class EventSequencer {
     for (const [id, endpoint] of this.#endpoints.takeUpdates()) {
       say({ type: 'workload-endpoint', id, endpoint });
     }
+    for (const [id, endpoint] of this.#hostEndpoints.takeUpdates()) {
+      say({ type: 'host-endpoint', id, endpoint });
+    }
     for (const [cidr, route] of this.#routes.takeUpdates()) say({ type: 'route', cidr, route });
     for (const cidr of this.#routes.takeRemovals()) say({ type: 'route-remove', cidr });
+    for (const id of this.#hostEndpoints.takeRemovals()) say({ type: 'host-endpoint-remove', id });
     for (const id of this.#endpoints.takeRemovals()) say({ type: 'workload-endpoint-remove', id });
     for (const id of this.#profiles.takeRemovals()) say({ type: 'profile-remove', id });
     for (const id of this.#policies.takeRemovals()) say({ type: 'policy-remove', id });
@@ -144,6 +154,7 @@ export class EventSequencer {
       policies: this.#policies.size,
       profiles: this.#profiles.size,
       endpoints: this.#endpoints.size,
+      hostEndpoints: this.#hostEndpoints.size,
       routes: this.#routes.size,
       pending:
         this.#newIpSets.size +
@@ -152,6 +163,7 @@ export class EventSequencer {
         this.#policies.pendingSize +
         this.#profiles.pendingSize +
         this.#endpoints.pendingSize +
+        this.#hostEndpoints.pendingSize +
         this.#routes.pendingSize,
     };
   }

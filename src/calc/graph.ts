@@ -7,7 +7,9 @@
  *                     │                        └─> (endpoint itself) ───────│─│─────────────┘  │         │
  *                     ├─> IpSetMemberIndex                                  │ │                │         │
  *                     └─> RouteResolver ────────────────────────────────────│─│────────────────│───────┐ │
- *   HostEndpoint, GlobalNetworkSet, NetworkSet ─> IpSetMemberIndex          │ │                │       │ │
+ *   HostEndpoint ─┬─> (those of this host) as a workload's ─────────────────│─│─> PolicyResolver of hosts│
+ *                 └─> IpSetMemberIndex                                      │ │                │       │ │
+ *   GlobalNetworkSet, NetworkSet ─> IpSetMemberIndex                        │ │                │       │ │
  *   GlobalNetworkPolicy, NetworkPolicy ─┬─> PolicySorter ───────────────────│─│────────────────┘       │ │
  *                                       └─> ActivePolicyCalculator          v v                        │ │
  *   Tier ─> PolicySorter                                             RuleScanner ─────────────────┐    │ │
@@ -18,30 +20,41 @@
  *                                                                                                 v
  *                                                                                          DesiredUpdate
  */
-import type { DesiredUpdate, EndpointId, PolicyId, ProfileId } from '../model/desired.js';
+import type {
+  DesiredHostEndpoint,
+  DesiredUpdate,
+  DesiredWorkloadEndpoint,
+  EndpointId,
+  PolicyId,
+  ProfileId,
+} from '../model/desired.js';
 import type { ResourceUpdate } from '../model/update.js';
 import { ActivePolicyCalculator } from './active-policy-calculator.js';
 import { ActiveProfileCalculator } from './active-profile-calculator.js';
-import { hostContributor, networkSetContributor, workloadContributor } from './contributors.js';
 import { Dispatcher, globalName, localName } from './dispatcher.js';
 import { EventSequencer } from './event-sequencer.js';
 import { IpSetMemberIndex } from './ip-set-member-index.js';
 import { LocalEndpointFilter } from './local-endpoint-filter.js';
-import { PolicyResolver } from './policy-resolver.js';
+import {
+  completeHostEndpoint,
+  completeWorkload,
+  type LocalEndpoint,
+  type LocalHostEndpoint,
+  PolicyResolver,
+} from './policy-resolver.js';
 import { PolicySorter } from './policy-sorter.js';
 import { RouteResolver } from './route-resolver.js';
 import { RuleScanner } from './rule-scanner.js';
 import {
-  hostEndpointOf,
   localEndpoint,
-  networkSetOf,
-  nodeOf,
-  policyOf,
-  profileLabels,
-  profileOf,
-  sortedPolicy,
-  sortedTier,
-  workloadOf,
+  localHostEndpoint,
+  readHostEndpoint,
+  readNetworkSet,
+  readNode,
+  readPolicy,
+  readProfile,
+  readTier,
+  readWorkload,
 } from './stored-values.js';
 
 export interface CalcGraphOptions {
@@ -53,11 +66,17 @@ export interface CalcGraphOptions {
 export interface CalcStats {
   /** Local workload endpoints that are enforced. */
   readonly endpoints: number;
-  /** Policies that select one of them. */
+  readonly hostEndpoints: number;
+  /** Policies that select an endpoint of this host. */
   readonly policies: number;
   readonly profiles: number;
   readonly ipSets: number;
   readonly routes: number;
+  /**
+   * Objects taken for absent because they cannot be read, by key ('NetworkPolicy(shop/db)'), and why. What is
+   * written through the API never is; what was written around it may be.
+   */
+  readonly invalid: Readonly<Record<string, string>>;
   /** Every index of every node, by 'node.index': all zero when there is nothing in the datastore. */
   readonly sizes: Readonly<Record<string, number>>;
 }
@@ -70,7 +89,8 @@ export class CalcGraph {
   readonly #ruleScanner: RuleScanner;
   readonly #ipSetMembers: IpSetMemberIndex;
   readonly #policySorter: PolicySorter;
-  readonly #policyResolver: PolicyResolver;
+  readonly #workloadResolver: PolicyResolver<LocalEndpoint, DesiredWorkloadEndpoint>;
+  readonly #hostResolver: PolicyResolver<LocalHostEndpoint, DesiredHostEndpoint>;
   readonly #routeResolver: RouteResolver;
   readonly #sequencer: EventSequencer;
   readonly #onUpdate: (update: DesiredUpdate) => void;
@@ -96,36 +116,48 @@ export class CalcGraph {
       onPolicyRules: (id, policy) => sequencer.onPolicy(id, policy),
       onProfileRules: (id, profile) => sequencer.onProfile(id, profile),
     });
-    const policySorter = new PolicySorter((policies) => policyResolver.onOrderChanged(policies));
-    const policyResolver = new PolicyResolver(policySorter, (id, endpoint) =>
-      sequencer.onWorkloadEndpoint(id, endpoint),
-    );
+    const sorter = new PolicySorter((policies) => {
+      workloadResolver.onOrderChanged(policies);
+      hostResolver.onOrderChanged(policies);
+    });
+    const workloadResolver = new PolicyResolver({
+      sorter,
+      complete: completeWorkload,
+      onResolved: (id, endpoint) => sequencer.onWorkloadEndpoint(id, endpoint),
+    });
+    const hostResolver = new PolicyResolver({
+      sorter,
+      complete: completeHostEndpoint,
+      onResolved: (id, endpoint) => sequencer.onHostEndpoint(id, endpoint),
+    });
     const activePolicies = new ActivePolicyCalculator({
       onActivePolicy: (id, policy) => ruleScanner.onActivePolicy(id, policy),
-      onMatchStarted: (policy, endpoint) => policyResolver.onMatchStarted(policy, endpoint),
-      onMatchStopped: (policy, endpoint) => policyResolver.onMatchStopped(policy, endpoint),
+      workloads: workloadResolver,
+      hosts: hostResolver,
     });
     const activeProfiles = new ActiveProfileCalculator((id, profile) =>
       ruleScanner.onActiveProfile(id, profile),
     );
     const localEndpointFilter = new LocalEndpointFilter(hostname, (id, endpoint) => {
       const local = endpoint === null ? null : localEndpoint(endpoint);
-      activePolicies.onLocalEndpoint(id, local?.labelled ?? null);
+      activePolicies.onLocalWorkload(id, local?.labelled ?? null);
       activeProfiles.onEndpointProfiles(id, local?.endpoint.profiles ?? []);
-      policyResolver.onLocalEndpoint(id, local?.endpoint ?? null);
+      workloadResolver.onLocalEndpoint(id, local?.endpoint ?? null);
     });
     this.#localEndpointFilter = localEndpointFilter;
     this.#activePolicies = activePolicies;
     this.#activeProfiles = activeProfiles;
     this.#ruleScanner = ruleScanner;
     this.#ipSetMembers = ipSetMembers;
-    this.#policySorter = policySorter;
-    this.#policyResolver = policyResolver;
+    this.#policySorter = sorter;
+    this.#workloadResolver = workloadResolver;
+    this.#hostResolver = hostResolver;
     this.#routeResolver = new RouteResolver(hostname, (cidr, route) =>
       sequencer.onRoute(cidr, route),
     );
     this.#sequencer = sequencer;
-    this.#registerEndpoints();
+    this.#registerEndpoints(hostname);
+    this.#registerNetworks();
     this.#registerPolicies();
   }
 
@@ -142,7 +174,8 @@ export class CalcGraph {
   /** Says what changed since the last flush, referents first. */
   flush(): void {
     if (this.#sync === 'waiting') return;
-    this.#policyResolver.flush();
+    this.#workloadResolver.flush();
+    this.#hostResolver.flush();
     this.#ruleScanner.flush();
     this.#sequencer.flush();
     if (this.#sync === 'told') return;
@@ -152,13 +185,15 @@ export class CalcGraph {
 
   stats(): CalcStats {
     const nodes = {
+      dispatcher: this.#dispatcher.sizes(),
       localEndpointFilter: this.#localEndpointFilter.sizes(),
       activePolicies: this.#activePolicies.sizes(),
       activeProfiles: this.#activeProfiles.sizes(),
       ruleScanner: this.#ruleScanner.sizes(),
       ipSetMembers: this.#ipSetMembers.sizes(),
       policySorter: this.#policySorter.sizes(),
-      policyResolver: this.#policyResolver.sizes(),
+      workloadResolver: this.#workloadResolver.sizes(),
+      hostResolver: this.#hostResolver.sizes(),
       routeResolver: this.#routeResolver.sizes(),
       sequencer: this.#sequencer.sizes(),
     };
@@ -168,58 +203,77 @@ export class CalcGraph {
     const said = nodes.sequencer;
     return {
       endpoints: said['endpoints'] ?? 0,
+      hostEndpoints: said['hostEndpoints'] ?? 0,
       policies: said['policies'] ?? 0,
       profiles: said['profiles'] ?? 0,
       ipSets: said['ipSets'] ?? 0,
       routes: said['routes'] ?? 0,
+      invalid: this.#dispatcher.invalid(),
       sizes: Object.fromEntries(sizes),
     };
   }
 
-  #registerEndpoints(): void {
-    const dispatcher = this.#dispatcher;
-    const members = this.#ipSetMembers;
-    dispatcher.register('WorkloadEndpoint', (key, value) => {
-      const id = localName(key) as EndpointId;
-      const endpoint = workloadOf(key, value);
-      members.onContributor(globalName(key), endpoint && workloadContributor(endpoint));
-      this.#routeResolver.onWorkloadEndpoint(id, endpoint);
-      this.#localEndpointFilter.onWorkloadEndpoint(id, endpoint);
+  #registerEndpoints(hostname: string): void {
+    this.#dispatcher.register('WorkloadEndpoint', {
+      read: readWorkload,
+      hear: (key, workload) => {
+        const id = localName(key) as EndpointId;
+        const endpoint = workload?.endpoint ?? null;
+        this.#ipSetMembers.onContributor(globalName(key), workload?.contributor ?? null);
+        this.#routeResolver.onWorkloadEndpoint(id, endpoint);
+        this.#localEndpointFilter.onWorkloadEndpoint(id, endpoint);
+      },
     });
-    dispatcher.register('HostEndpoint', (key, value) => {
-      const endpoint = hostEndpointOf(key, value);
-      members.onContributor(globalName(key), endpoint && hostContributor(endpoint));
+    this.#dispatcher.register('HostEndpoint', {
+      read: readHostEndpoint,
+      hear: (key, host) => {
+        this.#ipSetMembers.onContributor(globalName(key), host?.contributor ?? null);
+        // A name has no slash and a workload's id has one, so that these ids never meet.
+        const id = key.name as EndpointId;
+        const local = host?.node === hostname ? localHostEndpoint(host) : null;
+        this.#activePolicies.onLocalHostEndpoint(id, local?.labelled ?? null);
+        this.#activeProfiles.onEndpointProfiles(id, local?.endpoint.profiles ?? []);
+        this.#hostResolver.onLocalEndpoint(id, local?.endpoint ?? null);
+      },
     });
+  }
+
+  #registerNetworks(): void {
     for (const kind of ['GlobalNetworkSet', 'NetworkSet']) {
-      dispatcher.register(kind, (key, value) => {
-        const set = networkSetOf(key, value);
-        members.onContributor(globalName(key), set && networkSetContributor(set));
+      this.#dispatcher.register(kind, {
+        read: readNetworkSet,
+        hear: (key, set) => this.#ipSetMembers.onContributor(globalName(key), set),
       });
     }
-    dispatcher.register('Node', (key, value) =>
-      this.#routeResolver.onNode(key.name, nodeOf(value)),
-    );
+    this.#dispatcher.register('Node', {
+      read: readNode,
+      hear: (key, node) => this.#routeResolver.onNode(key.name, node),
+    });
   }
 
   #registerPolicies(): void {
-    const dispatcher = this.#dispatcher;
     for (const kind of ['GlobalNetworkPolicy', 'NetworkPolicy']) {
-      dispatcher.register(kind, (key, value) => {
-        const id = globalName(key) as PolicyId;
-        const policy = policyOf(key, value);
-        this.#policySorter.onPolicy(id, policy && sortedPolicy(key, policy));
-        this.#activePolicies.onPolicy(id, policy);
+      this.#dispatcher.register(kind, {
+        read: readPolicy,
+        hear: (key, policy) => {
+          const id = globalName(key) as PolicyId;
+          this.#policySorter.onPolicy(id, policy?.sorted ?? null);
+          this.#activePolicies.onPolicy(id, policy?.active ?? null);
+        },
       });
     }
-    dispatcher.register('Tier', (key, value) =>
-      this.#policySorter.onTier(key.name, sortedTier(key, value)),
-    );
-    dispatcher.register('Profile', (key, value) => {
-      const profile = profileOf(value);
-      const labels = profile && profileLabels(profile);
-      this.#ipSetMembers.onProfileLabels(key.name, labels);
-      this.#activePolicies.onProfileLabels(key.name, labels);
-      this.#activeProfiles.onProfile(key.name as ProfileId, profile);
+    this.#dispatcher.register('Tier', {
+      read: readTier,
+      hear: (key, tier) => this.#policySorter.onTier(key.name, tier),
+    });
+    this.#dispatcher.register('Profile', {
+      read: readProfile,
+      hear: (key, profile) => {
+        const labels = profile?.labels ?? null;
+        this.#ipSetMembers.onProfileLabels(key.name, labels);
+        this.#activePolicies.onProfileLabels(key.name, labels);
+        this.#activeProfiles.onProfile(key.name as ProfileId, profile?.spec ?? null);
+      },
     });
   }
 }

@@ -1,38 +1,46 @@
 /**
- * Marries active policies with local endpoints: the tiers of each endpoint, in order, for both directions.
- * Does not decide which policies are active, nor their order.
+ * Marries active policies with endpoints of this host: the tiers of each endpoint, in order, for both directions and
+ * each stage. Does not decide which policies are active, nor their order. One for workloads, one for host endpoints.
  */
 import type {
+  DesiredHostEndpoint,
   DesiredTier,
   DesiredWorkloadEndpoint,
   EndpointId,
   PolicyId,
+  PolicyStage,
 } from '../model/desired.js';
+import { WILDCARD_INTERFACE } from '../model/host-endpoint-attachment.js';
 import { MultiMap } from './multi-map.js';
 import type { PolicySorter } from './policy-sorter.js';
 
-/** An endpoint without its tiers. */
+/** Endpoints without their tiers. */
 export type LocalEndpoint = Omit<DesiredWorkloadEndpoint, 'tiers'>;
+export type LocalHostEndpoint = Omit<DesiredHostEndpoint, 'tiers'>;
 
-export class PolicyResolver {
-  readonly #sorter: PolicySorter;
-  readonly #onResolved: (id: EndpointId, endpoint: DesiredWorkloadEndpoint | null) => void;
-  readonly #endpoints = new Map<EndpointId, LocalEndpoint>();
+/** The tiers of one endpoint in a stage. */
+export type TiersOf = (stage: PolicyStage) => readonly DesiredTier[];
+
+export interface PolicyResolverOptions<Endpoint, Desired> {
+  readonly sorter: PolicySorter;
+  readonly complete: (endpoint: Endpoint, tiersOf: TiersOf) => Desired;
+  readonly onResolved: (id: EndpointId, endpoint: Desired | null) => void;
+}
+
+export class PolicyResolver<Endpoint, Desired> {
+  readonly #options: PolicyResolverOptions<Endpoint, Desired>;
+  readonly #endpoints = new Map<EndpointId, Endpoint>();
   readonly #policiesByEndpoint = new MultiMap<EndpointId, PolicyId>();
   readonly #endpointsByPolicy = new MultiMap<PolicyId, EndpointId>();
   readonly #dirty = new Set<EndpointId>();
 
-  constructor(
-    sorter: PolicySorter,
-    onResolved: (id: EndpointId, endpoint: DesiredWorkloadEndpoint | null) => void,
-  ) {
-    this.#sorter = sorter;
-    this.#onResolved = onResolved;
+  constructor(options: PolicyResolverOptions<Endpoint, Desired>) {
+    this.#options = options;
   }
 
-  onLocalEndpoint(id: EndpointId, endpoint: LocalEndpoint | null): void {
-    if (endpoint === null) this.#endpoints.delete(id);
-    else this.#endpoints.set(id, endpoint);
+  onLocalEndpoint(id: EndpointId, endpoint: Endpoint | null): void {
+    if (endpoint !== null) this.#endpoints.set(id, endpoint);
+    else if (!this.#endpoints.delete(id)) return;
     this.#dirty.add(id);
   }
 
@@ -48,7 +56,7 @@ export class PolicyResolver {
     this.#dirty.add(endpoint);
   }
 
-  /** The place of these policies, or their directions, changed. */
+  /** The place of these policies, their directions or their stages changed. */
   onOrderChanged(policies: Iterable<PolicyId>): void {
     for (const policy of policies) {
       for (const endpoint of this.#endpointsByPolicy.get(policy)) this.#dirty.add(endpoint);
@@ -57,11 +65,17 @@ export class PolicyResolver {
 
   /** O(dirty): at start of day, 100 endpoints x 200 policies sort 100 times, not 20,000. */
   flush(): void {
+    const { sorter, complete, onResolved } = this.#options;
     for (const id of this.#dirty) {
       const endpoint = this.#endpoints.get(id);
-      this.#onResolved(
+      if (endpoint === undefined) {
+        onResolved(id, null);
+        continue;
+      }
+      const policies = sorter.sort(this.#policiesByEndpoint.get(id));
+      onResolved(
         id,
-        endpoint === undefined ? null : { ...endpoint, tiers: this.#tiersOf(id) },
+        complete(endpoint, (stage) => this.#tiers(policies, stage)),
       );
     }
     this.#dirty.clear();
@@ -76,24 +90,47 @@ export class PolicyResolver {
     };
   }
 
-  #tiersOf(id: EndpointId): readonly DesiredTier[] {
+  /** Of policies in order; those of other stages are passed over. */
+  #tiers(policies: readonly PolicyId[], stage: PolicyStage): readonly DesiredTier[] {
+    const { sorter } = this.#options;
     const tiers = new Map<string, { ingress: PolicyId[]; egress: PolicyId[] }>();
-    for (const policyId of this.#sorter.sort(this.#policiesByEndpoint.get(id))) {
-      const policy = this.#sorter.policy(policyId);
-      if (policy === undefined) continue;
-      let tier = tiers.get(policy.tier);
-      if (tier === undefined) {
-        tier = { ingress: [], egress: [] };
-        tiers.set(policy.tier, tier);
-      }
-      if (policy.ingress) tier.ingress.push(policyId);
-      if (policy.egress) tier.egress.push(policyId);
+    for (const id of policies) {
+      const policy = sorter.policy(id);
+      if (policy === undefined || !policy.stages.includes(stage)) continue;
+      const egress = policy.egress && stage !== 'preDnat';
+      if (!policy.ingress && !egress) continue;
+      const tier = tiers.get(policy.tier) ?? { ingress: [], egress: [] };
+      tiers.set(policy.tier, tier);
+      if (policy.ingress) tier.ingress.push(id);
+      if (egress) tier.egress.push(id);
     }
+    const passes = stage === 'untracked' || stage === 'preDnat';
     return [...tiers].map(([name, { ingress, egress }]) => ({
       name,
-      defaultAction: this.#sorter.tier(name).defaultAction,
+      defaultAction: passes ? 'pass' : sorter.tier(name).defaultAction,
       ingress,
       egress,
     }));
   }
+}
+
+export function completeWorkload(
+  endpoint: LocalEndpoint,
+  tiersOf: TiersOf,
+): DesiredWorkloadEndpoint {
+  return { ...endpoint, tiers: tiersOf('normal') };
+}
+
+/** Untracked policy does not exist for what governs no interface of its own (spec/policy.md 15.3). */
+export function completeHostEndpoint(
+  endpoint: LocalHostEndpoint,
+  tiersOf: TiersOf,
+): DesiredHostEndpoint {
+  const tiers = {
+    untracked: endpoint.interfaceName === WILDCARD_INTERFACE ? [] : tiersOf('untracked'),
+    preDnat: tiersOf('preDnat'),
+    normal: tiersOf('normal'),
+    forward: tiersOf('forward'),
+  };
+  return { ...endpoint, tiers };
 }

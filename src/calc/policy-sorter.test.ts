@@ -43,7 +43,8 @@ describe('the order of evaluation', () => {
     sorter.onTier('last', { name: 'last', order: Infinity, defaultAction: 'deny' });
     for (const id of expected) {
       const [tier = '', order = '', key = ''] = id.split(':');
-      const place = { tier, order: order === '' ? Infinity : Number(order), key };
+      const rank = order === '' ? Infinity : Number(order);
+      const place = { tier, order: rank, key, stages: ['normal'] as const };
       sorter.onPolicy(id as PolicyId, { ...place, ingress: true, egress: false });
     }
     expect(sorter.sort([...expected].reverse() as PolicyId[])).toEqual(expected);

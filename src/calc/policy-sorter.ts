@@ -2,7 +2,7 @@
  * The order in which tiers and policies are evaluated (spec/policy.md 5.1, 13.4, 15.1). Does not know
  * endpoints.
  */
-import type { PolicyId } from '../model/desired.js';
+import type { PolicyId, PolicyStage } from '../model/desired.js';
 import { MultiMap } from './multi-map.js';
 
 export interface SortedPolicy {
@@ -13,6 +13,8 @@ export interface SortedPolicy {
   readonly key: string;
   readonly ingress: boolean;
   readonly egress: boolean;
+  /** On host endpoints. */
+  readonly stages: readonly PolicyStage[];
 }
 
 export interface SortedTier {
@@ -139,6 +141,7 @@ function samePlace(a: SortedPolicy, b: SortedPolicy): boolean {
     a.order === b.order &&
     a.key === b.key &&
     a.ingress === b.ingress &&
-    a.egress === b.egress
+    a.egress === b.egress &&
+    a.stages.join() === b.stages.join()
   );
 }

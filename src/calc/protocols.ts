@@ -22,7 +22,7 @@ export function carriesPorts(protocol: number): boolean {
   return PORT_PROTOCOL_NAMES.has(protocol);
 }
 
-/** Undefined stays undefined; unknown names are a programming error, since rules are validated before. */
+/** Undefined stays undefined; throws on unknown names. */
 export function protocolNumber(protocol: string | number | undefined): number | undefined {
   if (protocol === undefined || protocol === '') return undefined;
   const number = NUMBERS.get(String(protocol)) ?? Number(protocol);

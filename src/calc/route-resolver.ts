@@ -4,10 +4,11 @@
  * the first endpoint by id whose node is usable wins. Does not decide between tunnel and wire.
  */
 import type { DesiredRoute, EndpointId } from '../model/desired.js';
-import { endpointAddress, hostAddress } from './addresses.js';
+import { endpointAddress } from './addresses.js';
 import type { StoredWorkload } from './local-endpoint-filter.js';
 import { MultiMap } from './multi-map.js';
-import type { NodeSpec } from './stored-objects.js';
+
+const NO_HOPS: NextHops = { 4: undefined, 6: undefined };
 
 interface Claim {
   readonly node: string;
@@ -15,7 +16,7 @@ interface Claim {
 }
 
 /** A node's next hops by family of the destination. */
-type NextHops = Readonly<Record<4 | 6, string | undefined>>;
+export type NextHops = Readonly<Record<4 | 6, string | undefined>>;
 
 export class RouteResolver {
   readonly #hostname: string;
@@ -42,13 +43,8 @@ export class RouteResolver {
     }
   }
 
-  onNode(name: string, spec: NodeSpec | null): void {
-    const ipv4 = spec?.bgp?.ipv4Address ?? '';
-    const ipv6 = spec?.bgp?.ipv6Address ?? '';
-    const hops: NextHops = {
-      4: ipv4 === '' ? undefined : hostAddress(ipv4),
-      6: ipv6 === '' ? undefined : hostAddress(ipv6),
-    };
+  onNode(name: string, node: NextHops | null): void {
+    const hops = node ?? NO_HOPS;
     const before = this.#nextHops.get(name);
     if (before?.[4] === hops[4] && before?.[6] === hops[6]) return;
     if (hops[4] === undefined && hops[6] === undefined) this.#nextHops.delete(name);

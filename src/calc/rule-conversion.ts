@@ -26,10 +26,12 @@ export interface ConvertedRule {
 
 const ACTIONS = { Allow: 'allow', Deny: 'deny', Pass: 'pass', Log: 'log' } as const;
 const FAMILIES = [4, 6] as const;
+const PORT_MAX = 65_535;
 
-/** `namespace` is the policy's; null for policies and profiles without one. */
+/** `namespace` is the policy's; null for policies and profiles without one. Throws on what is no rule. */
 export function convertRule(rule: Rule, index: number, namespace: string | null): ConvertedRule {
-  const action: RuleAction = ACTIONS[rule.action];
+  const action: RuleAction | undefined = ACTIONS[rule.action];
+  if (action === undefined) throw new TypeError(`unknown action ${String(rule.action)}`);
   const families = familiesOf(rule);
   if (families.length === 0 || matchesNothing(rule)) {
     return { rules: [{ action, index, never: true }], ipSets: [] };
@@ -165,9 +167,14 @@ function splitPorts(ports: readonly (number | string)[] = []): {
   for (const port of ports) {
     const [, first, last] = /^(\d+)(?::(\d+))?$/.exec(String(port)) ?? [];
     if (first === undefined) names.add(String(port));
-    else ranges.push({ first: Number(first), last: Number(last ?? first) });
+    else ranges.push(portRange(Number(first), Number(last ?? first)));
   }
   return { ranges, names: [...names] };
+}
+
+function portRange(first: number, last: number): PortRange {
+  if (first <= last && last <= PORT_MAX) return { first, last };
+  throw new TypeError(`${first}:${last} is no range of ports`);
 }
 
 /** The networks of one family; of the only one there is when the rule is not bound to a family. */

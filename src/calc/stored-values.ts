@@ -1,12 +1,22 @@
-/** The objects of each kind as the nodes take them. The key, not the object, says namespace and name. Pure. */
+/**
+ * The objects of each kind as the nodes take them. The key, not the object, says namespace and name. Pure; throws on
+ * what cannot be read, and nothing that was read here fails later. That is why rules are converted here although the
+ * answer is thrown away: most policies select nothing on this host, and their rules are not worth keeping.
+ */
 import type { ProfileId } from '../model/desired.js';
 import type { Resource, ResourceKey } from '../model/update.js';
 import { hostAddress } from './addresses.js';
-import { type Labels, workloadLabels } from './effective-labels.js';
+import { hostContributor, networkSetContributor, workloadContributor } from './contributors.js';
+import { type Labels, ownLabels, workloadLabels } from './effective-labels.js';
+import type { Contributor } from './ip-set-member-index.js';
 import type { LabelledItem } from './label-index.js';
 import { appliesTo } from './policy-direction.js';
-import type { LocalEndpoint } from './policy-resolver.js';
+import type { LocalEndpoint, LocalHostEndpoint } from './policy-resolver.js';
+import { policySelector } from './policy-selector.js';
 import { type SortedPolicy, type SortedTier, tieBreakKey } from './policy-sorter.js';
+import { stagesOf } from './policy-stages.js';
+import type { NextHops } from './route-resolver.js';
+import { convertRule } from './rule-conversion.js';
 import type { ActivePolicy } from './rule-scanner.js';
 import type {
   HostEndpointSpec,
@@ -14,62 +24,108 @@ import type {
   NodeSpec,
   PolicySpec,
   ProfileSpec,
+  RuleLists,
   StoredObject,
   TierSpec,
   WorkloadEndpointSpec,
 } from './stored-objects.js';
 
-/** Validated before it came here: its kind says what its spec holds. */
-function objectOf<Spec extends object>(
-  key: ResourceKey,
-  value: Resource | null,
-): StoredObject<Spec> | null {
-  if (value === null) return null;
+function objectOf<Spec extends object>(key: ResourceKey, value: Resource): StoredObject<Spec> {
   const { namespace: _, ...metadata } = value.metadata;
   const place = key.namespace === undefined ? {} : { namespace: key.namespace };
-  return { metadata: { ...metadata, ...place, name: key.name }, spec: (value.spec ?? {}) as Spec };
+  return { metadata: { ...metadata, ...place, name: key.name }, spec: specOf<Spec>(value) };
 }
 
-export const workloadOf = objectOf<WorkloadEndpointSpec>;
-export const hostEndpointOf = objectOf<HostEndpointSpec>;
-export const networkSetOf = objectOf<NetworkSetSpec>;
-
-export function nodeOf(value: Resource | null): NodeSpec | null {
-  return value === null ? null : ((value.spec ?? {}) as NodeSpec);
+/** Its kind says what it holds. */
+function specOf<Spec extends object>({ spec }: Resource): Spec {
+  return (spec ?? {}) as Spec;
 }
 
-export function profileOf(value: Resource | null): ProfileSpec | null {
-  return value === null ? null : ((value.spec ?? {}) as ProfileSpec);
+export interface ReadWorkload {
+  readonly endpoint: StoredObject<WorkloadEndpointSpec>;
+  readonly contributor: Contributor;
 }
 
-export function profileLabels(profile: ProfileSpec): Labels {
-  return new Map(Object.entries(profile.labelsToApply ?? {}));
+export function readWorkload(key: ResourceKey, value: Resource): ReadWorkload {
+  const endpoint = objectOf<WorkloadEndpointSpec>(key, value);
+  return { endpoint, contributor: workloadContributor(endpoint) };
 }
 
-export function policyOf(key: ResourceKey, value: Resource | null): ActivePolicy | null {
-  if (value === null) return null;
-  const spec = (value.spec ?? {}) as PolicySpec;
-  const tier = spec.tier === undefined || spec.tier === '' ? 'default' : spec.tier;
-  return { namespace: key.namespace ?? null, tier, spec };
+export interface ReadHostEndpoint {
+  readonly object: StoredObject<HostEndpointSpec>;
+  readonly node: string | undefined;
+  readonly contributor: Contributor;
 }
 
-export function sortedPolicy(key: ResourceKey, { tier, spec }: ActivePolicy): SortedPolicy {
+export function readHostEndpoint(key: ResourceKey, value: Resource): ReadHostEndpoint {
+  const object = objectOf<HostEndpointSpec>(key, value);
+  return { object, node: object.spec.node, contributor: hostContributor(object) };
+}
+
+export function readNetworkSet(key: ResourceKey, value: Resource): Contributor {
+  return networkSetContributor(objectOf<NetworkSetSpec>(key, value));
+}
+
+export function readNode(_key: ResourceKey, value: Resource): NextHops {
+  const { ipv4Address = '', ipv6Address = '' } = specOf<NodeSpec>(value).bgp ?? {};
   return {
+    4: ipv4Address === '' ? undefined : hostAddress(ipv4Address),
+    6: ipv6Address === '' ? undefined : hostAddress(ipv6Address),
+  };
+}
+
+export interface ReadProfile {
+  readonly spec: ProfileSpec;
+  readonly labels: Labels;
+}
+
+export function readProfile(_key: ResourceKey, value: Resource): ReadProfile {
+  const spec = specOf<ProfileSpec>(value);
+  checkRules(spec, null);
+  return { spec, labels: new Map(Object.entries(spec.labelsToApply ?? {})) };
+}
+
+export interface ReadPolicy {
+  readonly active: ActivePolicy;
+  readonly sorted: SortedPolicy;
+}
+
+export function readPolicy(key: ResourceKey, value: Resource): ReadPolicy {
+  const spec = specOf<PolicySpec>(value);
+  const tier = spec.tier === undefined || spec.tier === '' ? 'default' : spec.tier;
+  const active = { namespace: key.namespace ?? null, tier, spec };
+  policySelector(active);
+  checkRules(spec, active.namespace);
+  const sorted = {
     tier,
-    order: spec.order ?? Number.POSITIVE_INFINITY,
+    order: orderOf(spec),
     key: tieBreakKey({ namespace: key.namespace, name: key.name, tier }),
+    stages: stagesOf(spec),
     ...appliesTo(spec),
   };
+  return { active, sorted };
 }
 
-export function sortedTier(key: ResourceKey, value: Resource | null): SortedTier | null {
-  if (value === null) return null;
-  const spec = (value.spec ?? {}) as TierSpec;
+export function readTier(key: ResourceKey, value: Resource): SortedTier {
+  const spec = specOf<TierSpec>(value);
   return {
     name: key.name,
-    order: spec.order ?? Number.POSITIVE_INFINITY,
+    order: orderOf(spec),
     defaultAction: spec.defaultAction === 'Pass' ? 'pass' : 'deny',
   };
+}
+
+/** Absent sorts after every number. */
+function orderOf({ order }: { readonly order?: number | null }): number {
+  if (order === undefined || order === null) return Number.POSITIVE_INFINITY;
+  if (typeof order === 'number' && !Number.isNaN(order)) return order;
+  throw new TypeError(`order ${String(order)} is not a number`);
+}
+
+/** All of them, those of directions in which they are inert as well: the object is valid or it is not. */
+function checkRules({ ingress = [], egress = [] }: RuleLists, namespace: string | null): void {
+  for (const [index, rule] of ingress.entries()) convertRule(rule, index, namespace);
+  for (const [index, rule] of egress.entries()) convertRule(rule, index, namespace);
 }
 
 /** A workload of this host: as policies see it, and as the dataplane does. */
@@ -84,6 +140,22 @@ export function localEndpoint(object: StoredObject<WorkloadEndpointSpec>): {
       interfaceName,
       addresses: [...new Set(ipNetworks.map(hostAddress))],
       ...(mac === undefined ? {} : { mac }),
+      profiles: profiles as readonly ProfileId[],
+    },
+  };
+}
+
+/** A host endpoint of this host, likewise. */
+export function localHostEndpoint({ object }: ReadHostEndpoint): {
+  readonly labelled: LabelledItem;
+  readonly endpoint: LocalHostEndpoint;
+} {
+  const { interfaceName = '', expectedIPs = [], profiles = [] } = object.spec;
+  return {
+    labelled: { labels: ownLabels(object.metadata), parents: profiles },
+    endpoint: {
+      interfaceName,
+      expectedIPs: [...new Set(expectedIPs.map(hostAddress))],
       profiles: profiles as readonly ProfileId[],
     },
   };

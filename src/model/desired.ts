@@ -103,6 +103,28 @@ export interface DesiredWorkloadEndpoint {
   readonly profiles: readonly ProfileId[];
 }
 
+/** Where policy of a host endpoint decides, in the order in which a packet meets it (spec/policy.md 6.1). */
+export type PolicyStage = 'untracked' | 'preDnat' | 'normal' | 'forward';
+
+/**
+ * A host endpoint of this host. Which interface it governs depends on the interfaces there are: see
+ * host-endpoint-attachment.ts. In the order of spec/policy.md 5.2, each stage by itself; what a packet that no tier
+ * decided meets at the end of a stage: profiles and then deny in the normal one, nothing in the others.
+ */
+export interface DesiredHostEndpoint {
+  /** '' when it is found by its expected addresses, '*' when it governs whatever no other does. */
+  readonly interfaceName: string;
+  /** Bare canonical addresses of both families; may be empty. */
+  readonly expectedIPs: readonly string[];
+  /**
+   * The end of a tier passes in 'untracked' and 'preDnat', whatever the tier says. 'preDnat' has no egress;
+   * 'untracked' is empty of a wildcard. A tier without policies in a direction has no say there.
+   */
+  readonly tiers: Readonly<Record<PolicyStage, readonly DesiredTier[]>>;
+  /** In order, of the normal stage alone. A profile that was never sent denies at its place. */
+  readonly profiles: readonly ProfileId[];
+}
+
 /** An address range that lives on another host. */
 export interface DesiredRoute {
   /** The workload host's name, for messages. */
@@ -135,6 +157,12 @@ export type DesiredUpdate =
       readonly endpoint: DesiredWorkloadEndpoint;
     }
   | { readonly type: 'workload-endpoint-remove'; readonly id: EndpointId }
+  | {
+      readonly type: 'host-endpoint';
+      readonly id: EndpointId;
+      readonly endpoint: DesiredHostEndpoint;
+    }
+  | { readonly type: 'host-endpoint-remove'; readonly id: EndpointId }
   | { readonly type: 'route'; readonly cidr: string; readonly route: DesiredRoute }
   | { readonly type: 'route-remove'; readonly cidr: string }
   /** The first complete picture has been sent: what is not in it may be removed now. */

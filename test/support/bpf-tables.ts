@@ -214,6 +214,8 @@ export class BpfTables implements Disposable {
         this.#nextHops.delete(update.cidr);
         tables.setRemote(update.cidr, null);
         break;
+      case 'host-endpoint':
+      case 'host-endpoint-remove':
       case 'in-sync':
         break;
       default:

@@ -1,10 +1,9 @@
-/** One calculation per host, all fed with the same objects, and verdicts on packets between their workloads. */
+/** One calculation per host, all fed with the same objects, and verdicts on packets through these hosts. */
 import { CalcGraph } from '../../src/calc/graph.js';
 import type { ResourceUpdate } from '../../src/model/update.js';
 import { DesiredState } from './desired-evaluator.js';
+import { DesiredHost, hopsOf, Passage, type Verdict } from './desired-path.js';
 import type { World, WorldPacket } from './policy-world.js';
-import { placeOf, seenPacket } from './reference-packet.js';
-import { interfaceOf } from './world-resources.js';
 
 interface Host {
   readonly graph: CalcGraph;
@@ -14,8 +13,9 @@ interface Host {
 export class CalcHosts {
   readonly #hosts: ReadonlyMap<string, Host>;
 
-  constructor(hostnames: readonly string[]) {
-    this.#hosts = new Map(hostnames.map((hostname) => [hostname, createHost(hostname)]));
+  /** `onChange` hears of every update once the state of the host has it. */
+  constructor(hostnames: readonly string[], onChange: () => void = () => {}) {
+    this.#hosts = new Map(hostnames.map((hostname) => [hostname, createHost(hostname, onChange)]));
   }
 
   feed(updates: readonly ResourceUpdate[]): void {
@@ -36,26 +36,32 @@ export class CalcHosts {
     return host;
   }
 
-  /** Egress of the sender, ingress of the receiver: those of the two that are workloads. */
-  verdict(world: World, packet: WorldPacket): 'allow' | 'deny' {
-    const seen = seenPacket(world, packet);
-    const ends = [
-      [packet.from, 'egress'],
-      [packet.to, 'ingress'],
-    ] as const;
-    const allowed = ends.every(([name, direction]) => {
-      const place = placeOf(world, name);
-      if (place.type !== 'workload') return true;
-      const { state } = this.host(place.node);
-      const endpoint = state.endpointOn(interfaceOf(name));
-      return endpoint !== undefined && state.allows(endpoint, direction, seen);
-    });
-    return allowed ? 'allow' : 'deny';
+  /** What becomes of packets, as long as neither the world nor any state changes. */
+  judge(world: World): (packet: WorldPacket) => Verdict {
+    const hosts = new Map(
+      [...this.#hosts].map(([node, { state }]) => [node, new DesiredHost(world, node, state)]),
+    );
+    return (packet) => {
+      for (const hop of hopsOf(world, packet)) {
+        const host = hosts.get(hop.node);
+        if (host === undefined) throw new Error(`no host ${hop.node}`);
+        if (new Passage({ world, host, hop, packet }).verdict() === 'deny') return 'deny';
+      }
+      return 'allow';
+    };
+  }
+
+  /** What becomes of one packet; on every host that it visits, in order. */
+  verdict(world: World, packet: WorldPacket): Verdict {
+    return this.judge(world)(packet);
   }
 }
 
-function createHost(hostname: string): Host {
+function createHost(hostname: string, onChange: () => void): Host {
   const state = new DesiredState();
-  const graph = new CalcGraph({ hostname, onUpdate: (update) => state.onUpdate(update) });
-  return { graph, state };
+  const onUpdate: ConstructorParameters<typeof CalcGraph>[0]['onUpdate'] = (update) => {
+    state.onUpdate(update);
+    onChange();
+  };
+  return { graph: new CalcGraph({ hostname, onUpdate }), state };
 }

@@ -3,14 +3,20 @@
  * DesiredUpdates. Fails on an update whose referents have not been sent, and on a removal of what is still used.
  */
 import type {
+  DesiredHostEndpoint,
   DesiredPolicy,
   DesiredProfile,
   DesiredRoute,
   DesiredRule,
   DesiredSide,
+  DesiredTier,
   DesiredUpdate,
   DesiredWorkloadEndpoint,
+  EndpointId,
   IpSetId,
+  PolicyId,
+  PolicyStage,
+  ProfileId,
 } from '../../src/model/desired.js';
 import { addressOf, familyOf, netContains } from './reference-match.js';
 import type { Direction, SeenPacket } from './reference-policy.js';
@@ -21,11 +27,17 @@ function check(condition: boolean, message: string): void {
   if (!condition) throw new Error(message);
 }
 
+function some(values: Iterable<string>, test: (value: string) => boolean): boolean {
+  for (const value of values) if (test(value)) return true;
+  return false;
+}
+
 export class DesiredState {
   readonly ipSets = new Map<string, { kind: string; members: Set<string> }>();
   readonly policies = new Map<string, DesiredPolicy>();
   readonly profiles = new Map<string, DesiredProfile>();
   readonly endpoints = new Map<string, DesiredWorkloadEndpoint>();
+  readonly hostEndpoints = new Map<EndpointId, DesiredHostEndpoint>();
   readonly routes = new Map<string, DesiredRoute>();
   inSync = false;
 
@@ -58,11 +70,19 @@ export class DesiredState {
         check(this.profiles.delete(update.id), `${update.id} removed twice`);
         return;
       case 'workload-endpoint':
-        this.#checkEndpoint(update.id, update.endpoint);
+        check(update.endpoint.addresses.length > 0, `${update.id} has no address`);
+        this.#checkTiers(update.id, update.endpoint.tiers);
         this.endpoints.set(update.id, update.endpoint);
         return;
       case 'workload-endpoint-remove':
         check(this.endpoints.delete(update.id), `${update.id} removed twice`);
+        return;
+      case 'host-endpoint':
+        this.#checkTiers(update.id, Object.values(update.endpoint.tiers).flat());
+        this.hostEndpoints.set(update.id, update.endpoint);
+        return;
+      case 'host-endpoint-remove':
+        check(this.hostEndpoints.delete(update.id), `${update.id} removed twice`);
         return;
       case 'route':
         this.routes.set(update.cidr, update.route);
@@ -77,13 +97,14 @@ export class DesiredState {
 
   /** Equal for equal states, however they came about. */
   snapshot(): unknown {
-    const sorted = <Value>(map: Map<string, Value>): [string, Value][] =>
+    const sorted = <Id, Value>(map: Map<Id, Value>): [Id, Value][] =>
       [...map].sort(([a], [b]) => (a < b ? -1 : 1));
     return {
       ipSets: sorted(this.ipSets).map(([id, { kind, members }]) => [id, kind, [...members].sort()]),
       policies: sorted(this.policies),
       profiles: sorted(this.profiles),
       endpoints: sorted(this.endpoints),
+      hostEndpoints: sorted(this.hostEndpoints),
       routes: sorted(this.routes),
     };
   }
@@ -94,20 +115,61 @@ export class DesiredState {
   }
 
   allows(endpoint: DesiredWorkloadEndpoint, direction: Direction, packet: SeenPacket): boolean {
-    for (const tier of endpoint.tiers) {
+    const decided = this.#decideTiers(endpoint.tiers, direction, packet);
+    return (decided ?? this.#decideProfiles(endpoint.profiles, direction, packet)) === 'allow';
+  }
+
+  /** One stage of a host endpoint; 'continue' when nothing was decided, which only the normal stage forbids. */
+  decideStage(
+    endpoint: DesiredHostEndpoint,
+    stage: PolicyStage,
+    direction: Direction,
+    packet: SeenPacket,
+  ): 'allow' | 'deny' | 'continue' {
+    const decided = this.#decideTiers(endpoint.tiers[stage], direction, packet);
+    if (decided !== undefined) return decided;
+    if (stage !== 'normal') return 'continue';
+    return this.#decideProfiles(endpoint.profiles, direction, packet);
+  }
+
+  #decideTiers(
+    tiers: readonly DesiredTier[],
+    direction: Direction,
+    packet: SeenPacket,
+  ): 'allow' | 'deny' | undefined {
+    for (const tier of tiers) {
       const policies = tier[direction];
       if (policies.length === 0) continue;
-      const rules = policies.flatMap((id) => this.policies.get(id)?.[direction] ?? []);
-      const action = this.#decide(rules, packet) ?? tier.defaultAction;
-      if (action !== 'pass') return action === 'allow';
+      const action = this.#decidePolicies(policies, direction, packet) ?? tier.defaultAction;
+      if (action !== 'pass') return action;
     }
-    for (const id of endpoint.profiles) {
+    return undefined;
+  }
+
+  #decidePolicies(
+    ids: readonly PolicyId[],
+    direction: Direction,
+    packet: SeenPacket,
+  ): 'allow' | 'deny' | 'pass' | undefined {
+    for (const id of ids) {
+      const action = this.#decide(this.policies.get(id)?.[direction] ?? [], packet);
+      if (action !== undefined) return action;
+    }
+    return undefined;
+  }
+
+  #decideProfiles(
+    ids: readonly ProfileId[],
+    direction: Direction,
+    packet: SeenPacket,
+  ): 'allow' | 'deny' {
+    for (const id of ids) {
       const profile = this.profiles.get(id);
-      if (profile === undefined) return false;
+      if (profile === undefined) return 'deny';
       const action = this.#decide(profile[direction], packet);
-      if (action !== undefined && action !== 'pass') return action === 'allow';
+      if (action !== undefined && action !== 'pass') return action;
     }
-    return false;
+    return 'deny';
   }
 
   #decide(
@@ -146,10 +208,11 @@ export class DesiredState {
   #sideMatches(side: DesiredSide, address: string, port: number, protocol: number): boolean {
     const at = addressOf(address);
     const inNet = (net: string): boolean => netContains(net, at);
-    const inSet = (id: IpSetId): boolean => [...this.#members(id)].some(inNet);
+    const inSet = (id: IpSetId): boolean => some(this.#members(id), inNet);
     const portKey = `,${protocol}:${port}`;
     const inPortSet = (id: IpSetId): boolean =>
-      [...this.#members(id)].some(
+      some(
+        this.#members(id),
         (member) => member.endsWith(portKey) && inNet(member.slice(0, -portKey.length)),
       );
     const inRange = ({ first, last }: { first: number; last: number }): boolean =>
@@ -194,9 +257,8 @@ export class DesiredState {
     }
   }
 
-  #checkEndpoint(id: string, endpoint: DesiredWorkloadEndpoint): void {
-    check(endpoint.addresses.length > 0, `${id} has no address`);
-    for (const tier of endpoint.tiers) {
+  #checkTiers(id: string, tiers: readonly DesiredTier[]): void {
+    for (const tier of tiers) {
       check(tier.ingress.length + tier.egress.length > 0, `${id} has an empty tier ${tier.name}`);
       for (const policy of [...tier.ingress, ...tier.egress]) {
         check(this.policies.has(policy), `${id} refers to ${policy}, which was not sent`);
@@ -212,7 +274,12 @@ export class DesiredState {
   }
 
   #usedPolicies(): ReadonlySet<string> {
-    const tiers = [...this.endpoints.values()].flatMap((endpoint) => endpoint.tiers);
+    const tiers = [
+      ...[...this.endpoints.values()].flatMap((endpoint) => endpoint.tiers),
+      ...[...this.hostEndpoints.values()].flatMap((endpoint) =>
+        Object.values(endpoint.tiers).flat(),
+      ),
+    ];
     return new Set(tiers.flatMap(({ ingress, egress }) => [...ingress, ...egress]));
   }
 }

@@ -34,13 +34,13 @@ class Journey {
   readonly #original: SeenPacket;
   readonly #from: Place;
   readonly #to: Place;
-  #tracked: boolean;
+  #state: 'new' | 'established' | 'related' | 'invalid' | 'untracked';
   /** An untracked or pre-DNAT Allow on this host. */
   #accepted = false;
 
-  constructor(world: World, packet: WorldPacket) {
+  constructor(world: World, policy: ReferencePolicy, packet: WorldPacket) {
     this.#world = world;
-    this.#policy = new ReferencePolicy(world);
+    this.#policy = policy;
     this.#packet = packet;
     this.#from = placeOf(world, packet.from);
     this.#to = placeOf(world, packet.to);
@@ -50,7 +50,12 @@ class Journey {
       orig === undefined
         ? this.#seen
         : { ...this.#seen, destination: orig.ip, destinationPort: orig.port };
-    this.#tracked = packet.ct === 'established' || packet.ct === 'related';
+    this.#state = packet.ct ?? 'new';
+  }
+
+  /** Belongs to a connection that was let through before. */
+  get #tracked(): boolean {
+    return this.#state === 'established' || this.#state === 'related';
   }
 
   verdict(): Verdict {
@@ -86,7 +91,7 @@ class Journey {
       if (result === 'deny') return 'deny';
       if (result === 'allow') {
         this.#accepted = true;
-        this.#tracked = false;
+        this.#state = 'untracked';
         return 'allow';
       }
     }
@@ -95,8 +100,8 @@ class Journey {
 
   #preDnat(host: HostChoice): Verdict {
     const { protocol, destinationPort } = this.#original;
-    if (this.#tracked || FAILSAFE_INBOUND.includes(`${protocol}:${destinationPort}`))
-      return 'allow';
+    if (this.#state !== 'new') return 'allow';
+    if (FAILSAFE_INBOUND.includes(`${protocol}:${destinationPort}`)) return 'allow';
     const result = this.#stage(host.endpoint, 'ingress', 'preDnat', this.#original);
     if (result === 'allow') this.#accepted = true;
     return result === 'deny' ? 'deny' : 'allow';
@@ -148,7 +153,7 @@ class Journey {
 
   #workloadStage(name: string, direction: Direction): Verdict {
     if (this.#tracked) return 'allow';
-    if (this.#packet.ct === 'invalid') return 'deny';
+    if (this.#state === 'invalid') return 'deny';
     if (direction === 'egress' && this.#isEncapsulated()) return 'deny';
     const result = this.#stage(this.#policy.workload(name), direction, 'normal', this.#seen);
     return result === 'allow' ? 'allow' : 'deny';
@@ -163,7 +168,7 @@ class Journey {
 
   #hostNormal(host: HostChoice | undefined, direction: Direction): Verdict {
     if (host === undefined || this.#tracked) return 'allow';
-    if (this.#packet.ct === 'invalid') return 'deny';
+    if (this.#state === 'invalid') return 'deny';
     if (this.#isNeighbourDiscovery()) return 'allow';
     const failsafes = direction === 'ingress' ? FAILSAFE_INBOUND : FAILSAFE_OUTBOUND;
     const { protocol, destinationPort } = this.#seen;
@@ -245,5 +250,11 @@ interface HostChoice {
 
 /** The verdict on one packet in one world. */
 export function referenceVerdict(world: World, packet: WorldPacket): Verdict {
-  return new Journey(world, packet).verdict();
+  return referenceJudge(world)(packet);
+}
+
+/** Verdicts on many packets in one world, which must not change meanwhile. */
+export function referenceJudge(world: World): (packet: WorldPacket) => Verdict {
+  const policy = new ReferencePolicy(world);
+  return (packet) => new Journey(world, policy, packet).verdict();
 }

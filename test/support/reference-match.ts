@@ -20,14 +20,27 @@ export const NAMESPACE_VIEW: SelectorView = {
 const TOKEN =
   /\s*(has\(\s*[\w./-]+\s*\)|all\(\s*\)|global\(\s*\)|'[^']*'|"[^"]*"|[\w./-]+|[!=]=|&&|\|\||[!(){},])/y;
 
-function tokenize(text: string): string[] {
+/** Remembers what a function of a text said; worlds use few texts, and ask for them again and again. */
+function remembered<Value>(make: (text: string) => Value): (text: string) => Value {
+  const known = new Map<string, Value>();
+  return (text) => {
+    let value = known.get(text);
+    if (value === undefined) {
+      value = make(text);
+      known.set(text, value);
+    }
+    return value;
+  };
+}
+
+const tokenize = remembered((text): readonly string[] => {
   const tokens: string[] = [];
   TOKEN.lastIndex = 0;
   for (let token = TOKEN.exec(text); token !== null; token = TOKEN.exec(text)) {
     tokens.push(token[1] ?? '');
   }
   return tokens;
-}
+});
 
 /** Is the selector true of the labels? Evaluates while it reads; expects valid text. */
 export function selects(text: string, labels: LabelMap, view: SelectorView = PLAIN_VIEW): boolean {
@@ -90,7 +103,7 @@ export interface ReferenceAddress {
   readonly bits: bigint;
 }
 
-export function addressOf(text: string): ReferenceAddress {
+export const addressOf = remembered((text): ReferenceAddress => {
   if (!text.includes(':')) {
     const bits = text.split('.').reduce((sum, part) => sum * 256n + BigInt(part), 0n);
     return { family: 4, bits };
@@ -103,16 +116,20 @@ export function addressOf(text: string): ReferenceAddress {
   const all = tail === undefined ? before : [...before, ...zeros, ...after];
   const bits = all.reduce((sum, group) => sum * 65536n + BigInt(`0x${group}`), 0n);
   return { family: 6, bits };
-}
+});
 
 export const familyOf = (net: string): 4 | 6 => (net.includes(':') ? 6 : 4);
 
-/** Host bits of the net are ignored; a bare address is a net of full length. */
-export function netContains(net: string, address: ReferenceAddress): boolean {
-  const [base = '', length] = net.split('/');
+/** Host bits are ignored; a bare address is a net of full length. */
+const netOf = remembered((text) => {
+  const [base = '', length] = text.split('/');
   const { family, bits } = addressOf(base);
-  if (family !== address.family) return false;
   const width = family === 4 ? 32 : 128;
   const shift = BigInt(width - (length === undefined ? width : Number(length)));
-  return bits >> shift === address.bits >> shift;
+  return { family, shift, prefix: bits >> shift };
+});
+
+export function netContains(text: string, address: ReferenceAddress): boolean {
+  const { family, shift, prefix } = netOf(text);
+  return family === address.family && prefix === address.bits >> shift;
 }

@@ -1,6 +1,7 @@
 /**
  * What one endpoint's policies and profiles say of a packet, straight from spec/policy.md 3 to 5 and 9: rules in
- * order, objects one by one, nothing indexed or remembered. Shares no code with the product.
+ * order, objects one by one, nothing indexed. What holds for a whole world (who contributes what, which policies
+ * apply to an endpoint) is looked up once per world, which must not change. Shares no code with the product.
  */
 import { asCalico } from './kubernetes-policy.js';
 import {
@@ -10,6 +11,7 @@ import {
   type World,
   type WorldPolicy,
   type WorldPort,
+  type WorldProfile,
   type WorldRule,
 } from './policy-world.js';
 import {
@@ -51,6 +53,12 @@ interface Contributor {
   readonly ports: readonly WorldPort[];
 }
 
+/** A tier with the policies that apply to some endpoint, in order. */
+interface ApplyingTier {
+  readonly policies: readonly WorldPolicy[];
+  readonly defaultAction: string;
+}
+
 interface Side {
   readonly nets?: readonly string[];
   readonly notNets?: readonly string[];
@@ -83,13 +91,34 @@ const filled = (text: string | undefined): text is string => text !== undefined 
 export class ReferencePolicy {
   readonly #world: World;
   readonly #policies: readonly WorldPolicy[];
+  readonly #profiles: Named<WorldProfile>;
+  readonly #contributors: readonly Contributor[];
+  readonly #holders = new Map<string, readonly Contributor[]>();
+  readonly #endpoints = new Map<string, ReferenceEndpoint>();
+  readonly #tiers = new WeakMap<ReferenceEndpoint, Map<string, readonly ApplyingTier[]>>();
 
   constructor(world: World) {
     this.#world = world;
     this.#policies = world.policies.map(asCalico);
+    this.#profiles = allProfiles(world);
+    this.#contributors = this.#findContributors();
   }
 
   workload(name: string): ReferenceEndpoint {
+    return this.#once(`workload ${name}`, () => this.#findWorkload(name));
+  }
+
+  host(name: string): ReferenceEndpoint {
+    return this.#once(`host ${name}`, () => this.#findHost(name));
+  }
+
+  #once(name: string, find: () => ReferenceEndpoint): ReferenceEndpoint {
+    const endpoint = this.#endpoints.get(name) ?? find();
+    this.#endpoints.set(name, endpoint);
+    return endpoint;
+  }
+
+  #findWorkload(name: string): ReferenceEndpoint {
     const workload = this.#world.weps[name];
     if (workload === undefined) throw new Error(`no workload ${name}`);
     const own = Object.entries(workload.labels).filter(([key]) => !/^pc(ns|sa)\./.test(key));
@@ -103,7 +132,7 @@ export class ReferencePolicy {
     return { kind: 'workload', namespace: workload.ns, labels, profiles };
   }
 
-  host(name: string): ReferenceEndpoint {
+  #findHost(name: string): ReferenceEndpoint {
     const host = this.#world.heps[name];
     if (host === undefined) throw new Error(`no host endpoint ${name}`);
     const profiles = host.profiles ?? [];
@@ -117,18 +146,42 @@ export class ReferencePolicy {
     stage: Stage,
     packet: SeenPacket,
   ): StageResult {
-    const policies = this.#policies.filter((policy) => this.#applies(policy, endpoint, stage));
-    const covering = policies.filter((policy) => typesOf(policy).includes(direction));
-    for (const tier of this.#tiersInOrder()) {
-      const members = covering.filter((policy) => tierOf(policy) === tier.name).sort(byOrder);
-      if (members.length === 0) continue;
-      const result = this.#evaluateTier(members, direction, packet);
+    for (const { policies, defaultAction } of this.#tiersOf(endpoint, direction, stage)) {
+      const result = this.#evaluateTier(policies, direction, packet);
       if (result === 'allow' || result === 'deny') return result;
-      const endPasses =
-        tier.defaultAction === 'Pass' || stage === 'untracked' || stage === 'preDnat';
+      const endPasses = defaultAction === 'Pass' || stage === 'untracked' || stage === 'preDnat';
       if (result === 'end' && !endPasses) return 'deny';
     }
     return stage === 'normal' ? this.#evaluateProfiles(endpoint, direction, packet) : 'continue';
+  }
+
+  /** Tiers that have a say, each with its policies in order. */
+  #tiersOf(
+    endpoint: ReferenceEndpoint,
+    direction: Direction,
+    stage: Stage,
+  ): readonly ApplyingTier[] {
+    const known = this.#tiers.get(endpoint) ?? new Map<string, readonly ApplyingTier[]>();
+    this.#tiers.set(endpoint, known);
+    const name = `${direction} ${stage}`;
+    const tiers = known.get(name) ?? this.#findTiers(endpoint, direction, stage);
+    known.set(name, tiers);
+    return tiers;
+  }
+
+  #findTiers(
+    endpoint: ReferenceEndpoint,
+    direction: Direction,
+    stage: Stage,
+  ): readonly ApplyingTier[] {
+    const policies = this.#policies.filter((policy) => this.#applies(policy, endpoint, stage));
+    const covering = policies.filter((policy) => typesOf(policy).includes(direction));
+    return this.#tiersInOrder()
+      .map(({ name, defaultAction }) => ({
+        policies: covering.filter((policy) => tierOf(policy) === name).sort(byOrder),
+        defaultAction,
+      }))
+      .filter((tier) => tier.policies.length > 0);
   }
 
   #evaluateTier(
@@ -154,7 +207,7 @@ export class ReferencePolicy {
     packet: SeenPacket,
   ): 'allow' | 'deny' {
     for (const name of endpoint.profiles) {
-      const profile = allProfiles(this.#world)[name];
+      const profile = this.#profiles[name];
       if (profile === undefined) return 'deny';
       for (const rule of profile[direction] ?? []) {
         if (!this.#ruleMatches(rule, undefined, packet)) continue;
@@ -203,10 +256,7 @@ export class ReferencePolicy {
   }
 
   #addressMatches(side: Side, namespace: string | undefined, address: string): boolean {
-    const at = addressOf(address);
-    const holders = this.#contributors().filter(({ nets }) =>
-      nets.some((net) => netContains(net, at)),
-    );
+    const holders = this.#holdersOf(address);
     const excluded = ({ labels }: Contributor): boolean =>
       filled(side.notSelector) && selects(side.notSelector, labels);
     if (isPositive(side, namespace)) {
@@ -228,10 +278,9 @@ export class ReferencePolicy {
     const matches = (wanted: number | string): boolean => {
       const [, first, last] = /^(\d+)(?::(\d+))?$/.exec(String(wanted)) ?? [];
       if (first !== undefined) return Number(first) <= port && port <= Number(last ?? first);
-      return this.#contributors().some(
+      return this.#holdersOf(packet[end]).some(
         (one) =>
           (!isPositive(side, namespace) || inside(side, namespace, one.labels)) &&
-          one.nets.some((net) => netContains(net, addressOf(packet[end]))) &&
           one.ports.some(
             (own) =>
               own.name === wanted &&
@@ -248,7 +297,17 @@ export class ReferencePolicy {
     );
   }
 
-  #contributors(): readonly Contributor[] {
+  /** Everything that contributes the address, or a network around it. */
+  #holdersOf(address: string): readonly Contributor[] {
+    const at = addressOf(address);
+    const holders =
+      this.#holders.get(address) ??
+      this.#contributors.filter(({ nets }) => nets.some((net) => netContains(net, at)));
+    this.#holders.set(address, holders);
+    return holders;
+  }
+
+  #findContributors(): readonly Contributor[] {
     const { weps, heps, gns, networksets } = this.#world;
     const labelled = (labels: Named<string>, extra: readonly [string, string][] = []): LabelMap =>
       new Map([...Object.entries(labels), ...extra]);
@@ -273,7 +332,7 @@ export class ReferencePolicy {
   #inherit(own: readonly (readonly [string, string])[], profiles: readonly string[]): LabelMap {
     const labels = new Map(own);
     for (const name of profiles) {
-      const inherited = allProfiles(this.#world)[name]?.labelsToApply ?? {};
+      const inherited = this.#profiles[name]?.labelsToApply ?? {};
       for (const [key, value] of Object.entries(inherited)) {
         if (!labels.has(key)) labels.set(key, value);
       }

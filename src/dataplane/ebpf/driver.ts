@@ -168,6 +168,10 @@ export class EbpfDataplane implements Dataplane {
       case 'route-remove':
         this.#remotes.set(update.cidr, null);
         break;
+      case 'host-endpoint':
+      case 'host-endpoint-remove':
+        // Not enforced by these programs yet.
+        break;
       case 'in-sync':
         this.#inSync = true;
         break;
