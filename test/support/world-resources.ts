@@ -1,6 +1,6 @@
 /** A world of the truth cases as the objects a datastore would hold. */
 import type { Resource, ResourceUpdate } from '../../src/model/update.js';
-import { asCalico } from './kubernetes-policy.js';
+import { convertNetworkPolicy } from '../../src/model/kubernetes/network-policy.js';
 import { allProfiles, profilesOf, type World, type WorldPolicy } from './policy-world.js';
 
 let revision = 0;
@@ -26,11 +26,20 @@ const KINDS = {
   GNP: 'GlobalNetworkPolicy',
   StagedGNP: 'StagedGlobalNetworkPolicy',
   NP: 'NetworkPolicy',
-  KNP: 'NetworkPolicy',
 } as const;
 
+/** Kubernetes policies by the product's own conversion; the reference evaluator has another. */
+function kubernetesUpdate({ name, ns = 'default', spec }: WorldPolicy): ResourceUpdate {
+  const { resource, warnings } = convertNetworkPolicy({ metadata: { name, namespace: ns }, spec });
+  if (resource === null) throw new Error(`policy ${ns}/${name}: ${warnings.join('; ')}`);
+  return update('NetworkPolicy', resource.metadata.name, resource.spec as object, {
+    namespace: ns,
+  });
+}
+
 export function policyUpdate(policy: WorldPolicy): ResourceUpdate {
-  const { kind, name, ns, ...spec } = asCalico(policy);
+  if (policy.kind === 'KNP') return kubernetesUpdate(policy);
+  const { kind, name, ns, ...spec } = policy;
   return update(
     KINDS[kind],
     name,
