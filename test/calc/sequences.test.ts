@@ -6,7 +6,8 @@ import { describe, expect, test } from '@jest/globals';
 import { formatKey, type ResourceUpdate } from '../../src/model/update.js';
 import { CalcHosts } from '../support/calc-hosts.js';
 import type { World } from '../support/policy-world.js';
-import { randomOf, WorldMaker } from '../support/random-world.js';
+import { HostWorldMaker } from '../support/random-hosts.js';
+import { randomOf } from '../support/random-world.js';
 import { gone, resourcesOf } from '../support/world-resources.js';
 
 const HOSTS = ['n1', 'n2'];
@@ -67,7 +68,9 @@ const snapshots = (hosts: CalcHosts): unknown =>
 
 /** Neighbouring states share names, so that objects change as well as come and go. */
 function statesOf(seed: number): State[] {
-  const makers = [seed, seed + 1000, seed + 2000, seed + 3000].map((one) => new WorldMaker(one));
+  const makers = [seed, seed + 1000, seed + 2000, seed + 3000].map(
+    (one) => new HostWorldMaker(one),
+  );
   const worlds = makers.map((maker) => maker.world());
   const mixed: World[] = worlds.map((world, i) => {
     const before = worlds[i - 1];

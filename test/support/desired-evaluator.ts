@@ -39,6 +39,8 @@ export class DesiredState {
   readonly endpoints = new Map<string, DesiredWorkloadEndpoint>();
   readonly hostEndpoints = new Map<EndpointId, DesiredHostEndpoint>();
   readonly routes = new Map<string, DesiredRoute>();
+  /** How often stages of host endpoints decided what: 'forward egress deny'. */
+  readonly stageDecisions = new Map<string, number>();
   inSync = false;
 
   /** Takes one update; throws when it breaks the order of programming (spec/policy.md 13.1). */
@@ -126,10 +128,14 @@ export class DesiredState {
     direction: Direction,
     packet: SeenPacket,
   ): 'allow' | 'deny' | 'continue' {
-    const decided = this.#decideTiers(endpoint.tiers[stage], direction, packet);
-    if (decided !== undefined) return decided;
-    if (stage !== 'normal') return 'continue';
-    return this.#decideProfiles(endpoint.profiles, direction, packet);
+    const decided =
+      this.#decideTiers(endpoint.tiers[stage], direction, packet) ??
+      (stage === 'normal'
+        ? this.#decideProfiles(endpoint.profiles, direction, packet)
+        : 'continue');
+    const name = `${stage} ${direction} ${decided}`;
+    this.stageDecisions.set(name, (this.stageDecisions.get(name) ?? 0) + 1);
+    return decided;
   }
 
   #decideTiers(

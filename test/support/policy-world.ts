@@ -5,7 +5,7 @@ export interface WorldRule {
 }
 
 export interface WorldPolicy {
-  readonly kind: 'GNP' | 'NP' | 'KNP' | 'StagedGNP';
+  readonly kind: 'GNP' | 'NP' | 'KNP' | 'StagedGNP' | 'StagedNP' | 'StagedKNP';
   readonly name: string;
   readonly ns?: string;
   readonly tier?: string;

@@ -220,7 +220,8 @@ export class ReferencePolicy {
   }
 
   #applies(policy: WorldPolicy, endpoint: ReferenceEndpoint, stage: Stage): boolean {
-    if (policy.kind === 'StagedGNP' || !stagesOf(policy, endpoint).includes(stage)) return false;
+    if (policy.kind.startsWith('Staged') || !stagesOf(policy, endpoint).includes(stage))
+      return false;
     const { labels } = endpoint;
     if (policy.kind === 'NP' && endpoint.namespace !== policy.ns) return false;
     const { selector = '', namespaceSelector, serviceAccountSelector } = policy;

@@ -26,6 +26,8 @@ const KINDS = {
   GNP: 'GlobalNetworkPolicy',
   StagedGNP: 'StagedGlobalNetworkPolicy',
   NP: 'NetworkPolicy',
+  StagedNP: 'StagedNetworkPolicy',
+  StagedKNP: 'StagedKubernetesNetworkPolicy',
 } as const;
 
 /** Kubernetes policies by the product's own conversion; the reference evaluator has another. */
@@ -44,7 +46,7 @@ export function policyUpdate(policy: WorldPolicy): ResourceUpdate {
     KINDS[kind],
     name,
     spec,
-    kind === 'NP' && ns !== undefined ? { namespace: ns } : {},
+    kind.endsWith('NP') && kind !== 'GNP' && ns !== undefined ? { namespace: ns } : {},
   );
 }
 
