@@ -3,9 +3,9 @@
  * the normal stage alone; host endpoints know global policy alone, of every stage. Does not know order or rules.
  */
 import type { EndpointId, PolicyId } from '../model/desired.js';
+import type { CompiledSelector } from './compiled-selector.js';
 import type { Labels } from './effective-labels.js';
 import { LabelIndex, type LabelledItem, type MatchListener } from './label-index.js';
-import { policySelector } from './policy-selector.js';
 import { selectsWorkloads } from './policy-stages.js';
 import type { ActivePolicy } from './rule-scanner.js';
 
@@ -30,17 +30,14 @@ export class ActivePolicyCalculator {
     this.#hosts = this.#countingIndex(listener.hosts);
   }
 
-  onPolicy(id: PolicyId, policy: ActivePolicy | null): void {
+  onPolicy(id: PolicyId, policy: ActivePolicy | null, selector: CompiledSelector | null): void {
     if (policy === null) this.#policies.delete(id);
     else this.#policies.set(id, policy);
     const wasActive = this.#matches.has(id);
     // Even where a host endpoint carries a namespace's label, a NetworkPolicy never selects it.
-    this.#select(this.#hosts, id, policy?.namespace === null ? policy : null);
-    this.#select(
-      this.#workloads,
-      id,
-      policy !== null && selectsWorkloads(policy.spec) ? policy : null,
-    );
+    select(this.#hosts, id, policy?.namespace === null ? selector : null);
+    const selectsAny = policy !== null && selectsWorkloads(policy.spec);
+    select(this.#workloads, id, selectsAny ? selector : null);
     if (wasActive && policy !== null && this.#matches.has(id)) {
       this.#listener.onActivePolicy(id, policy);
     }
@@ -72,15 +69,6 @@ export class ActivePolicyCalculator {
     };
   }
 
-  #select(
-    index: LabelIndex<PolicyId, EndpointId>,
-    id: PolicyId,
-    policy: ActivePolicy | null,
-  ): void {
-    if (policy === null) index.removeSelector(id);
-    else index.updateSelector(id, policySelector(policy));
-  }
-
   #countingIndex(listener: MatchListener<PolicyId, EndpointId>): LabelIndex<PolicyId, EndpointId> {
     return new LabelIndex<PolicyId, EndpointId>({
       onMatchStarted: (policy, endpoint) => {
@@ -103,6 +91,15 @@ export class ActivePolicyCalculator {
     if (before === 0 && policy !== undefined) this.#listener.onActivePolicy(id, policy);
     if (after === 0) this.#listener.onActivePolicy(id, null);
   }
+}
+
+function select(
+  index: LabelIndex<PolicyId, EndpointId>,
+  id: PolicyId,
+  selector: CompiledSelector | null,
+): void {
+  if (selector === null) index.removeSelector(id);
+  else index.updateSelector(id, selector);
 }
 
 function updateItem(

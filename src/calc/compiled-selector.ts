@@ -3,16 +3,23 @@ import type { Selector } from '../model/selector/parser.js';
 import { type Restrictions, restrictionsOf } from '../model/selector/restrictions.js';
 import type { Labels } from './effective-labels.js';
 
+/** Costs next to nothing until it is asked. */
 export class CompiledSelector {
-  /** Equal for equal canonical texts. */
-  readonly uid: string;
-  readonly restrictions: Restrictions;
   readonly #selector: Selector;
+  #restrictions: Restrictions | undefined;
 
   constructor(selector: Selector) {
     this.#selector = selector;
-    this.uid = selector.uid;
-    this.restrictions = restrictionsOf(selector.ast);
+  }
+
+  /** Equal for equal canonical texts. */
+  get uid(): string {
+    return this.#selector.uid;
+  }
+
+  get restrictions(): Restrictions {
+    this.#restrictions ??= restrictionsOf(this.#selector.ast);
+    return this.#restrictions;
   }
 
   matches(labels: Labels): boolean {

@@ -7,9 +7,7 @@
  *                     │                        └─> (endpoint itself) ───────│─│─────────────┘  │         │
  *                     ├─> IpSetMemberIndex                                  │ │                │         │
  *                     └─> RouteResolver ────────────────────────────────────│─│────────────────│───────┐ │
- *   HostEndpoint ─┬─> (those of this host) as a workload's ─────────────────│─│─> PolicyResolver of hosts│
- *                 └─> IpSetMemberIndex                                      │ │                │       │ │
- *   GlobalNetworkSet, NetworkSet ─> IpSetMemberIndex                        │ │                │       │ │
+ *   HostEndpoint, GlobalNetworkSet, NetworkSet ─> IpSetMemberIndex          │ │                │       │ │
  *   GlobalNetworkPolicy, NetworkPolicy ─┬─> PolicySorter ───────────────────│─│────────────────┘       │ │
  *                                       └─> ActivePolicyCalculator          v v                        │ │
  *   Tier ─> PolicySorter                                             RuleScanner ─────────────────┐    │ │
@@ -19,6 +17,8 @@
  *                                                                            members              │
  *                                                                                                 v
  *                                                                                          DesiredUpdate
+ *
+ * Host endpoints of this host also go the way of its workloads, past the filter and to a PolicyResolver of their own.
  */
 import type {
   DesiredHostEndpoint,
@@ -258,7 +258,7 @@ export class CalcGraph {
         hear: (key, policy) => {
           const id = globalName(key) as PolicyId;
           this.#policySorter.onPolicy(id, policy?.sorted ?? null);
-          this.#activePolicies.onPolicy(id, policy?.active ?? null);
+          this.#activePolicies.onPolicy(id, policy?.active ?? null, policy?.selector ?? null);
         },
       });
     }

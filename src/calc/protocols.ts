@@ -22,11 +22,12 @@ export function carriesPorts(protocol: number): boolean {
   return PORT_PROTOCOL_NAMES.has(protocol);
 }
 
-/** Undefined stays undefined; throws on unknown names. */
+/** None stays undefined; throws on unknown names and on what is no protocol's number. */
 export function protocolNumber(protocol: string | number | undefined): number | undefined {
-  if (protocol === undefined || protocol === '') return undefined;
+  if ((protocol ?? '') === '') return undefined;
   const number = NUMBERS.get(String(protocol)) ?? Number(protocol);
-  if (!Number.isInteger(number)) throw new TypeError(`unknown protocol ${protocol}`);
+  if (!Number.isInteger(number) || number < 1 || number > 255)
+    throw new TypeError(`unknown protocol ${protocol}`);
   return number;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DesiredRule } from '../model/desired.js';
 import { parseSelector } from '../model/selector/parser.js';
-import { convertRule } from './rule-conversion.js';
+import { checkRule, convertRule } from './rule-conversion.js';
 import type { Rule } from './stored-objects.js';
 
 const uid = (selector: string): string => parseSelector(selector).uid;
@@ -155,5 +155,55 @@ describe('named ports', () => {
     const idOf = (protocol: string) =>
       convertRule(allow({ protocol, source: { ports: ['web'] } }), 0, null).ipSets[0]?.id;
     expect(idOf('TCP')).not.toBe(idOf('SCTP'));
+  });
+});
+
+describe('a rule that cannot be read', () => {
+  const side = (entity: object): Partial<Rule> => ({ source: entity });
+  const UNREADABLE: readonly Partial<Rule>[] = [
+    { action: 'Alow' as 'Allow' },
+    { protocol: 'TPC' },
+    { protocol: 6, notProtocol: 'x' },
+    side({ selector: 'a =' }),
+    side({ notSelector: '(' }),
+    side({ namespaceSelector: 'a in b' }),
+    side({ serviceAccounts: { names: ['a'], selector: '!' } }),
+    side({ nets: ['10.0.0.0/8', '10.0.0.0/33'] }),
+    side({ notNets: ['x'] }),
+    side({ ports: ['9:8'] }),
+    side({ notPorts: [65_536] }),
+    { destination: { nets: ['::g'] } },
+  ];
+
+  test.each(UNREADABLE)('fails the check as it would fail the conversion: %j', (criteria) => {
+    const attempt = (read: () => unknown): string => {
+      try {
+        read();
+      } catch (error) {
+        return String(error);
+      }
+      return 'nothing thrown';
+    };
+    const checked = attempt(() => checkRule(allow(criteria)));
+    expect(checked).not.toBe('nothing thrown');
+    expect(attempt(() => convertRule(allow(criteria), 0, null))).toBe(checked);
+  });
+
+  test.each([
+    { source: { nets: null } },
+    { destination: { ports: 80 } },
+    { source: { serviceAccounts: { names: [7] } } },
+    { source: { serviceAccounts: { names: 'a' } } },
+    { protocol: 0 },
+    { protocol: 256 },
+  ])('fails the check for its shape: %j', (criteria) => {
+    expect(() => checkRule(allow(criteria as unknown as Partial<Rule>))).toThrow(TypeError);
+  });
+
+  test('is not one whose sides and protocols are null', () => {
+    const nothing = { source: null, destination: null, protocol: null, notProtocol: null };
+    const rule = { action: 'Allow', ...nothing } as unknown as Rule;
+    checkRule(rule);
+    expect(convertRule(rule, 0, null).rules).toEqual([{ action: 'allow', index: 0 }]);
   });
 });

@@ -1,11 +1,12 @@
 /**
  * The objects of each kind as the nodes take them. The key, not the object, says namespace and name. Pure; throws on
- * what cannot be read, and nothing that was read here fails later. That is why rules are converted here although the
- * answer is thrown away: most policies select nothing on this host, and their rules are not worth keeping.
+ * what cannot be read, and nothing that was read here fails later: rules are checked, although they are converted only
+ * once their policy is active.
  */
 import type { ProfileId } from '../model/desired.js';
 import type { Resource, ResourceKey } from '../model/update.js';
 import { hostAddress } from './addresses.js';
+import type { CompiledSelector } from './compiled-selector.js';
 import { hostContributor, networkSetContributor, workloadContributor } from './contributors.js';
 import { type Labels, ownLabels, workloadLabels } from './effective-labels.js';
 import type { Contributor } from './ip-set-member-index.js';
@@ -16,7 +17,7 @@ import { policySelector } from './policy-selector.js';
 import { type SortedPolicy, type SortedTier, tieBreakKey } from './policy-sorter.js';
 import { stagesOf } from './policy-stages.js';
 import type { NextHops } from './route-resolver.js';
-import { convertRule } from './rule-conversion.js';
+import { checkRule } from './rule-conversion.js';
 import type { ActivePolicy } from './rule-scanner.js';
 import type {
   HostEndpointSpec,
@@ -81,12 +82,13 @@ export interface ReadProfile {
 
 export function readProfile(_key: ResourceKey, value: Resource): ReadProfile {
   const spec = specOf<ProfileSpec>(value);
-  checkRules(spec, null);
+  checkRules(spec);
   return { spec, labels: new Map(Object.entries(spec.labelsToApply ?? {})) };
 }
 
 export interface ReadPolicy {
   readonly active: ActivePolicy;
+  readonly selector: CompiledSelector;
   readonly sorted: SortedPolicy;
 }
 
@@ -94,8 +96,8 @@ export function readPolicy(key: ResourceKey, value: Resource): ReadPolicy {
   const spec = specOf<PolicySpec>(value);
   const tier = spec.tier === undefined || spec.tier === '' ? 'default' : spec.tier;
   const active = { namespace: key.namespace ?? null, tier, spec };
-  policySelector(active);
-  checkRules(spec, active.namespace);
+  const selector = policySelector(active);
+  checkRules(spec);
   const sorted = {
     tier,
     order: orderOf(spec),
@@ -103,7 +105,7 @@ export function readPolicy(key: ResourceKey, value: Resource): ReadPolicy {
     stages: stagesOf(spec),
     ...appliesTo(spec),
   };
-  return { active, sorted };
+  return { active, selector, sorted };
 }
 
 export function readTier(key: ResourceKey, value: Resource): SortedTier {
@@ -123,9 +125,11 @@ function orderOf({ order }: { readonly order?: number | null }): number {
 }
 
 /** All of them, those of directions in which they are inert as well: the object is valid or it is not. */
-function checkRules({ ingress = [], egress = [] }: RuleLists, namespace: string | null): void {
-  for (const [index, rule] of ingress.entries()) convertRule(rule, index, namespace);
-  for (const [index, rule] of egress.entries()) convertRule(rule, index, namespace);
+function checkRules({ ingress, egress }: RuleLists): void {
+  for (const rules of [ingress ?? [], egress ?? []]) {
+    if (!Array.isArray(rules)) throw new TypeError('rules are no list');
+    rules.forEach(checkRule);
+  }
 }
 
 /** A workload of this host: as policies see it, and as the dataplane does. */

@@ -74,7 +74,6 @@ describe.each(Object.entries(MAKERS))(
       expect(allowed + denied).toBe(total);
       expect(Math.min(allowed, denied)).toBeGreaterThan(total / 10);
       if (Maker === HostWorldMaker) {
-        process.stderr.write(`${JSON.stringify(Object.fromEntries(tally))}\n`);
         const rare = STAGE_DECISIONS.filter((what) => (tally.get(what) ?? 0) < RARE);
         expect(rare).toEqual([]);
       }
