@@ -28,6 +28,9 @@ export interface SortedTier {
 const BUILT_IN_TIERS: ReadonlyMap<string, SortedTier> = new Map(
   [
     { name: 'kube-admin', order: 1_000, defaultAction: 'pass' } as const,
+    // Of the forerunners of ClusterNetworkPolicy (15.4).
+    { name: 'adminnetworkpolicy', order: 1_000, defaultAction: 'pass' } as const,
+    { name: 'baselineadminnetworkpolicy', order: 10_000_000, defaultAction: 'pass' } as const,
     { name: 'default', order: 1_000_000, defaultAction: 'deny' } as const,
     { name: 'kube-baseline', order: 10_000_000, defaultAction: 'pass' } as const,
   ].map((tier) => [tier.name, tier]),

@@ -9,7 +9,7 @@ import { ApplyLoop } from '../../dataplane/apply-loop.js';
 import type { Dataplane } from '../../dataplane/dataplane.js';
 import type { Datastore, HostStatus } from '../../datastore/datastore.js';
 import { type SyncBatch, sync } from '../../datastore/sync/syncer.js';
-import { formatKey, type ResourceKey, type ResourceUpdate } from '../../model/update.js';
+import { formatKey, type ResourceKey } from '../../model/update.js';
 import { StatusReporter } from './status-reporter.js';
 
 export interface AgentOptions {
@@ -30,7 +30,7 @@ export class Agent {
   readonly #loop: ApplyLoop;
   readonly #reporter: StatusReporter;
   readonly #startedAt = new Date().toISOString();
-  /** Objects of the store that are treated as absent, and why. */
+  /** Objects of the store that did not pass validation, and why; calc knows those it cannot read. */
   readonly #invalid = new Map<string, string>();
   #seen = '0';
   #programmed = '0';
@@ -69,7 +69,7 @@ export class Agent {
 
   /** Objects of the datastore that are treated as absent because they are invalid. */
   get invalidObjects(): number {
-    return this.#invalid.size;
+    return this.#invalid.size + Object.keys(this.#calc.stats().invalid).length;
   }
 
   status(): HostStatus {
@@ -85,7 +85,11 @@ export class Agent {
       updatedAt: new Date().toISOString(),
       endpoints: stats.endpoints,
       policies: stats.policies,
-      errors: [...this.#applyErrors, ...this.#invalid.values()].slice(0, ERRORS_SHOWN_MAX),
+      errors: [
+        ...this.#applyErrors,
+        ...this.#invalid.values(),
+        ...Object.entries(stats.invalid).map(([object, reason]) => invalidLine(object, reason)),
+      ].slice(0, ERRORS_SHOWN_MAX),
     };
   }
 
@@ -118,7 +122,7 @@ export class Agent {
   #take(batch: SyncBatch): void {
     for (const update of batch.updates) {
       this.#invalid.delete(formatKey(update.key));
-      this.#calculate(update);
+      this.#calc.onResource(update);
     }
     for (const { key, problems } of batch.invalid) this.#onInvalid(key, problems.join('; '));
     if (batch.inSync && !this.#inSync) {
@@ -130,20 +134,8 @@ export class Agent {
     if (this.#inSync) this.#loop.request();
   }
 
-  /** What validation lets through and the calculation cannot understand counts as invalid, too. */
-  #calculate(update: ResourceUpdate): void {
-    try {
-      this.#calc.onResource(update);
-    } catch (error) {
-      if (update.value === null) throw error;
-      this.#onInvalid(update.key, errorMessage(error));
-      this.#calc.onResource({ ...update, value: null });
-    }
-  }
-
   #onInvalid(key: ResourceKey, reason: string): void {
-    const line = `${formatKey(key)} is invalid and treated as absent: ${reason}`;
-    this.#invalid.set(formatKey(key), line);
+    this.#invalid.set(formatKey(key), invalidLine(formatKey(key), reason));
     this.#options.log.warn({ object: formatKey(key), reason }, 'invalid object treated as absent');
   }
 
@@ -161,3 +153,6 @@ export class Agent {
     this.#reporter.request();
   }
 }
+
+const invalidLine = (object: string, reason: string): string =>
+  `${object} is invalid and treated as absent: ${reason}`;

@@ -14,7 +14,7 @@ import {
 
 const ORDER = 1000;
 
-type Port = number | string;
+export type Port = number | string;
 
 interface Side {
   readonly nets?: readonly string[];
@@ -31,11 +31,11 @@ interface Rule {
   readonly destination?: Side;
 }
 
-/** Masked: rules of a policy have no host bits. */
-function network(text: string): string {
+/** Rules of a policy have no host bits. */
+export function maskedNetwork(text: string): string {
   const cidr = parseCidr(text, { allowHostBits: true });
   // Calico's converter would leave the peer empty, which is "anybody": the rule goes instead (decision 14).
-  if (cidr === null) throw new ConversionError(`ipBlock "${text}" is no CIDR`);
+  if (cidr === null) throw new ConversionError(`"${text}" is no CIDR`);
   return String(cidr.masked());
 }
 
@@ -46,8 +46,8 @@ function peerSide({ podSelector, namespaceSelector, ipBlock }: PolicyPeer): Side
       throw new ConversionError('a peer has both ipBlock and a selector');
     const except = ipBlock.except ?? [];
     return {
-      nets: [network(ipBlock.cidr)],
-      ...(except.length === 0 ? {} : { notNets: except.map(network) }),
+      nets: [maskedNetwork(ipBlock.cidr)],
+      ...(except.length === 0 ? {} : { notNets: except.map(maskedNetwork) }),
     };
   }
   const selector = podSelectorText(podSelector);

@@ -19,7 +19,7 @@ export const labelSelector = z.object({
 });
 export type LabelSelector = z.infer<typeof labelSelector>;
 
-const metadata = z.object({
+export const metadata = z.object({
   name: z.string().min(1),
   namespace: z.string().min(1).optional(),
   uid: z.string().optional(),
@@ -28,8 +28,8 @@ const metadata = z.object({
 });
 const namespaced = metadata.extend({ namespace: z.string().min(1) });
 
-const portNumber = z.number().int().min(1).max(65_535);
-const protocol = z.enum(['TCP', 'UDP', 'SCTP']);
+export const portNumber = z.number().int().min(1).max(65_535);
+export const protocol = z.enum(['TCP', 'UDP', 'SCTP']);
 
 export const policyPort = z.object({
   protocol: protocol.nullish(),
@@ -46,7 +46,7 @@ export const policyPeer = z.object({
 export type PolicyPeer = z.infer<typeof policyPeer>;
 
 /** Rules are read one by one: one that cannot be converted does not take the others with it. */
-const rules = z.array(z.unknown()).nullish();
+export const rules = z.array(z.unknown()).nullish();
 
 export const networkPolicy = z.object({
   metadata: namespaced,
