@@ -17,6 +17,8 @@ export interface ListOptions {
   readonly namespace?: string;
   /** Exact name. */
   readonly name?: string;
+  /** BlockAffinity: only those of this host. */
+  readonly node?: string;
 }
 
 export interface ListResult {
@@ -82,9 +84,12 @@ export interface Datastore extends AsyncDisposable {
   delete(key: ResourceKey, options?: { readonly revision?: string }): Promise<StoredResource>;
   get(key: ResourceKey): Promise<StoredResource>;
   list(options: ListOptions): Promise<ListResult>;
-  /** Every kind at one revision: an agent's snapshot. */
+  /** Every kind that agents follow at one revision: all but IPAMBlock, IPAMHandle and IPAMHost. */
   snapshot(): Promise<ListResult>;
-  /** Everything committed after `revision`, in commit order, until aborted: then throws the signal's reason. */
+  /**
+   * Everything committed after `revision` to the kinds that a snapshot has, in commit order, until aborted: then throws
+   * the signal's reason.
+   */
   watch(options: {
     readonly revision: string;
     readonly signal: AbortSignal;

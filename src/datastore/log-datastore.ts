@@ -1,6 +1,4 @@
 /** The datastore interface over a store that keeps its own history. Decides preconditions and metadata. */
-import { kindInfo } from '../model/api/registry.js';
-import { keyToPath, listPath, RESOURCES_PREFIX } from '../model/keys.js';
 import type { Resource, ResourceKey } from '../model/update.js';
 import type {
   Datastore,
@@ -21,8 +19,10 @@ import {
 import { followLog } from './follow-log.js';
 import type { LogEntry, LogRecord, LogStore, LogTransaction } from './log-store.js';
 import { compareRevisions, parseRevision } from './revision.js';
-import { candidatePaths, storedKeyForCreate, userKey } from './stored-key.js';
+import { candidatePaths, isFollowed, listPrefixes, pathForCreate, userKey } from './stored-key.js';
 import { completeChanged, completeNew, decodeValue, encodeValue } from './stored-resource.js';
+
+const CALICO_PREFIX = '/calico/';
 
 interface Found {
   readonly path: string;
@@ -48,9 +48,8 @@ export class LogDatastore implements Datastore {
 
   async create(key: ResourceKey, value: Resource): Promise<StoredResource> {
     const paths = candidatePaths(key);
-    const storedKey = storedKeyForCreate(key, value);
-    const path = keyToPath(storedKey);
-    const body = encodeValue(storedKey, completeNew(value, this.#now()));
+    const path = pathForCreate(key, value);
+    const body = encodeValue(path, completeNew(value, this.#now()));
     return await this.#store.commit((transaction) => {
       const existing = find(transaction, paths);
       if (existing) throw alreadyExists(decodeKnown(key, existing));
@@ -63,8 +62,7 @@ export class LogDatastore implements Datastore {
     requireRevision(revision);
     return await this.#store.commit((transaction) => {
       const { path, record } = matching(transaction, key, paths, revision);
-      const storedKey = { ...key, name: path.slice(path.lastIndexOf('/') + 1) };
-      const body = encodeValue(storedKey, completeChanged(value, readable(path, record)));
+      const body = encodeValue(path, completeChanged(value, readable(path, record)));
       return decodeAs(key, path, body, transaction.put(path, body));
     });
   }
@@ -93,21 +91,31 @@ export class LogDatastore implements Datastore {
   }
 
   async list(options: ListOptions): Promise<ListResult> {
-    const info = kindInfo(options.kind);
-    if (!info) throw new DatastoreError('ERR_DATASTORE_INVALID', `unknown kind ${options.kind}`);
-    const { items, ...rest } = await this.#read(listPath(info, options.namespace));
-    const { name } = options;
-    return { items: items.filter(({ key }) => name === undefined || key.name === name), ...rest };
+    const { kind, name } = options;
+    const isWanted = (key: ResourceKey): boolean =>
+      key.kind === kind && (name === undefined || key.name === name);
+    const parts: ListResult[] = [];
+    for (const prefix of listPrefixes(options)) parts.push(await this.#read(prefix));
+    return {
+      items: parts.flatMap((part) => part.items.filter((item) => isWanted(item.key))),
+      // Of the first part: a watch from there misses nothing of the others.
+      revision: parts[0]?.revision ?? '0',
+      invalid: parts.flatMap((part) => part.invalid?.filter((item) => isWanted(item.key)) ?? []),
+    };
   }
 
   async snapshot(): Promise<ListResult> {
-    return await this.#read(RESOURCES_PREFIX);
+    return await this.#read(CALICO_PREFIX, isFollowed);
   }
 
-  async #read(prefix: string): Promise<ListResult> {
+  async #read(
+    prefix: string,
+    isWanted: (path: string) => boolean = () => true,
+  ): Promise<ListResult> {
     const items: StoredResource[] = [];
     const invalid: InvalidItem[] = [];
     const revision = await this.#store.range(prefix, (path, { body, modRevision }) => {
+      if (!isWanted(path)) return;
       try {
         const item = decodeValue(path, body, `${modRevision}`);
         if (item) items.push(item);
@@ -233,7 +241,7 @@ function readable(path: string, { body, modRevision }: LogRecord): Resource | nu
 /** null for paths that hold no resource: other users of the same store. */
 function toEvent({ path, body, revision: number }: LogEntry): WatchEvent | null {
   const revision = `${number}`;
-  const key = userKey(path);
+  const key = isFollowed(path) ? userKey(path) : null;
   if (key === null) return null;
   if (body === null) return { type: 'delete', key, revision };
   try {

@@ -1,10 +1,13 @@
 /** What is stored of an object and what is shown of it (spec/datastore.md 2.2). Pure but for the random uid. */
 import { randomUUID } from 'node:crypto';
+import { assert } from '../base/assert.js';
 import { API_VERSION } from '../model/api/registry.js';
-import { hasPolicyName } from '../model/keys.js';
+import { ipamPathToKey, isIpamKind } from '../model/ipam-paths.js';
+import { hasPolicyName, pathToKey } from '../model/keys.js';
 import { formatKey, type Metadata, type Resource, type ResourceKey } from '../model/update.js';
 import type { StoredResource } from './datastore.js';
 import { DatastoreError } from './datastore-error.js';
+import { decodeIpamSpec, encodeIpamSpec } from './ipam-value.js';
 import { HIDDEN_ANNOTATION, userKey } from './stored-key.js';
 
 /** As etcd's default request limit. */
@@ -39,23 +42,31 @@ export function completeChanged(value: Resource, current: Resource | null): Reso
   };
 }
 
-/** The bytes to store. The key is authoritative for kind, name and namespace. */
-export function encodeValue(storedKey: ResourceKey, value: Resource): Buffer {
-  const { resourceVersion: _, selfLink: __, ...metadata } = value.metadata;
-  const { apiVersion: ___, kind: ____, metadata: _____, ...rest } = value;
+/** The bytes to store at a path of ours, which is authoritative for kind, name and namespace. */
+export function encodeValue(path: string, value: Resource): Buffer {
+  const storedKey = pathToKey(path);
+  assert(storedKey !== null, `${path} is no path of a known kind`);
   const body = Buffer.from(
-    JSON.stringify({
-      kind: storedKey.kind,
-      apiVersion: API_VERSION,
-      metadata: { ...metadata, name: storedKey.name, namespace: storedKey.namespace },
-      ...rest,
-    }),
+    isIpamKind(storedKey.kind)
+      ? encodeIpamSpec(storedKey.kind, (value.spec ?? {}) as Readonly<Record<string, unknown>>)
+      : JSON.stringify(document(storedKey, value)),
   );
   if (body.length <= VALUE_BYTES_MAX) return body;
   throw new DatastoreError(
     'ERR_DATASTORE_INVALID',
     `${formatKey(storedKey)} has ${body.length} bytes, at most ${VALUE_BYTES_MAX} can be stored`,
   );
+}
+
+function document(storedKey: ResourceKey, value: Resource): unknown {
+  const { resourceVersion: _, selfLink: __, ...metadata } = value.metadata;
+  const { apiVersion: ___, kind: ____, metadata: _____, ...rest } = value;
+  return {
+    kind: storedKey.kind,
+    apiVersion: API_VERSION,
+    metadata: { ...metadata, name: storedKey.name, namespace: storedKey.namespace },
+    ...rest,
+  };
 }
 
 /**
@@ -68,6 +79,8 @@ export function decodeValue(
   body: Uint8Array,
   revision: string,
 ): StoredResource | null {
+  const ipamKey = ipamPathToKey(path);
+  if (ipamKey !== null) return decodeIpamValue(ipamKey, { path, body, revision });
   const value = parseResource(path, body);
   const key = userKey(path, value as unknown as Resource);
   if (key === null) return null;
@@ -83,6 +96,26 @@ export function decodeValue(
   return { key, value: value as unknown as Resource, revision };
 }
 
+const textOf = (body: Uint8Array): string =>
+  Buffer.from(body.buffer, body.byteOffset, body.length).toString();
+
+/** An object of address management: it has no metadata of its own. */
+function decodeIpamValue(
+  key: ResourceKey,
+  stored: { readonly path: string; readonly body: Uint8Array; readonly revision: string },
+): StoredResource {
+  const { path, body, revision } = stored;
+  let spec: unknown = null;
+  try {
+    spec = decodeIpamSpec(key.kind, path, textOf(body));
+  } catch (cause) {
+    throw new DatastoreError('ERR_DATASTORE_CORRUPT', `${path}: not JSON`, { cause });
+  }
+  if (spec === null) throw new DatastoreError('ERR_DATASTORE_CORRUPT', `${path}: not an object`);
+  const metadata = { name: key.name, resourceVersion: revision };
+  return { key, revision, value: { apiVersion: API_VERSION, kind: key.kind, metadata, spec } };
+}
+
 /** A resource's shape, still to be changed. */
 interface ParsedResource {
   apiVersion: Resource['apiVersion'];
@@ -93,7 +126,7 @@ interface ParsedResource {
 function parseResource(path: string, body: Uint8Array): ParsedResource {
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString());
+    value = JSON.parse(textOf(body));
   } catch (cause) {
     throw new DatastoreError('ERR_DATASTORE_CORRUPT', `${path}: not JSON`, { cause });
   }

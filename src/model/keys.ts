@@ -3,12 +3,16 @@
  * Pure: text in, text out.
  */
 import { type KindInfo, kindByPlural, kindInfo } from './api/registry.js';
+import { ipamPathToKey, isIpamKind } from './ipam-paths.js';
 import type { ResourceKey } from './update.js';
 
 /** Every resource key starts with this. */
 export const RESOURCES_PREFIX = '/calico/resources/v3/projectcalico.org/';
 
-/** The key of one object. The kind must be known and the key must fit its scope. */
+/**
+ * The key of one object. The kind must be known and the key must fit its scope. Objects of address management have
+ * paths of their own: ipam-paths.ts.
+ */
 export function keyToPath(key: ResourceKey): string {
   const info = kindInfo(key.kind);
   if (info === undefined) throw new TypeError(`unknown kind ${key.kind}`);
@@ -26,10 +30,10 @@ export function listPath(info: Pick<KindInfo, 'plural'>, namespace?: string): st
 
 /** The inverse of keyToPath; null for whatever is not the key of an object of a known kind. */
 export function pathToKey(path: string): ResourceKey | null {
-  if (!path.startsWith(RESOURCES_PREFIX)) return null;
+  if (!path.startsWith(RESOURCES_PREFIX)) return ipamPathToKey(path);
   const [plural = '', ...rest] = path.slice(RESOURCES_PREFIX.length).split('/');
   const info = kindByPlural(plural);
-  if (info === undefined || rest.some((part) => part === '')) return null;
+  if (info === undefined || isIpamKind(info.kind) || rest.some((part) => part === '')) return null;
   const [first, second] = rest;
   if (info.scope === 'global') {
     return rest.length === 1 && first !== undefined ? { kind: info.kind, name: first } : null;

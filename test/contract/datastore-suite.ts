@@ -4,6 +4,7 @@ import type { Datastore, WatchEvent } from '../../src/datastore/datastore.js';
 import type { DatastoreErrorCode } from '../../src/datastore/datastore-error.js';
 import { keyToPath } from '../../src/model/keys.js';
 import { netset, netsetKey, policy, policyKey, statusOf } from '../support/resources.js';
+import { ipamObjects } from './datastore-ipam-cases.js';
 
 export interface DatastoreUnderTest extends Datastore {
   compact(revision: string): Promise<void>;
@@ -48,6 +49,7 @@ export function runDatastoreSuite(name: string, harness: DatastoreHarness): void
     describe('reads and writes', () => readsAndWrites(context));
     describe('watch', () => watches(context));
     describe('host status', () => hostStatus(context));
+    describe('address management', () => ipamObjects(context.store));
   });
 }
 
@@ -355,7 +357,7 @@ function watches({ store }: SuiteContext): void {
   test('bytes that are no resource are told of, and the watch goes on', async () => {
     const { revision } = await store().create(netsetKey('a'), netset('a'));
     await store().putRaw(keyToPath(netsetKey('bad')), Buffer.from('null'));
-    await store().putRaw('/calico/ipam/v2/config', Buffer.from('{}'));
+    await store().putRaw('/calico/somebody/else', Buffer.from('{}'));
     const b = await store().create(netsetKey('b'), netset('b'));
     const events = await take(revision, 2);
     expect(events.map(brief)).toEqual([
