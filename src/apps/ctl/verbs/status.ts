@@ -1,7 +1,11 @@
 /** `margay status`: what each host says of itself. */
+import type { Command } from 'commander';
+import { CodedError } from '../../../base/error.js';
 import type { Datastore, HostStatus } from '../../../datastore/datastore.js';
+import { addExamples } from '../examples.js';
 import { type Column, renderTable } from '../output/table.js';
 import type { Session } from '../session.js';
+import type { Run } from '../verb.js';
 
 const COLUMNS: readonly Column<HostStatus>[] = [
   { heading: 'HOST', cell: (host) => host.host },
@@ -32,7 +36,7 @@ async function deadHosts(
   return nodes.items.map((item) => item.key.name).filter((name) => !names.has(name));
 }
 
-export async function status(session: Session, output: string): Promise<void> {
+async function status(session: Session, output: string): Promise<void> {
   const store = await session.store();
   const live = [...(await store.listHostStatus())].sort((a, b) => (a.host < b.host ? -1 : 1));
   const dead = await deadHosts(store, live);
@@ -49,4 +53,21 @@ export async function status(session: Session, output: string): Promise<void> {
   for (const host of live) {
     for (const error of host.errors) session.out(`${host.host}: ${error}\n`);
   }
+}
+
+export function define(command: Command, run: Run): void {
+  command.option('-o, --output <format>', 'ps or json', 'ps');
+  addExamples(command, 'margay status -o json');
+  command.action(() =>
+    run(async (session) => {
+      const { output } = command.opts<{ readonly output: string }>();
+      if (output !== 'ps' && output !== 'json') {
+        throw new CodedError(
+          'ERR_OUTPUT_FORMAT',
+          `unrecognized output format '${output}', expected ps or json`,
+        );
+      }
+      await status(session, output);
+    }),
+  );
 }

@@ -1,9 +1,11 @@
 /** `margay version`: what this is built of, and what the cluster says (spec/cli.md 12). */
+import type { Command } from 'commander';
 import { CodedError, errorCode, errorMessage } from '../../../base/error.js';
 import { productVersion } from '../../../base/version.js';
 import { buildInfo } from '../../../kernel/addon.js';
-import type { Session } from '../session.js';
-import { Exit } from '../session.js';
+import { addExamples } from '../examples.js';
+import { Exit, type Session } from '../session.js';
+import type { Run } from '../verb.js';
 
 function nativeLine(): string {
   try {
@@ -34,10 +36,7 @@ async function clusterLines(session: Session): Promise<readonly string[]> {
   }
 }
 
-export async function version(
-  session: Session,
-  options: { readonly client: boolean },
-): Promise<void> {
+async function version(session: Session, options: { readonly client: boolean }): Promise<void> {
   session.out(`Client Version:    v${productVersion()}\nNative:            ${nativeLine()}\n`);
   if (options.client) return;
   try {
@@ -46,4 +45,14 @@ export async function version(
     session.err(errorMessage(error));
     throw new Exit(1);
   }
+}
+
+export function define(command: Command, run: Run): void {
+  command.option('--client', 'this program only');
+  addExamples(command, 'margay version --client');
+  command.action(() =>
+    run((session) =>
+      version(session, { client: command.opts<{ readonly client?: boolean }>().client === true }),
+    ),
+  );
 }

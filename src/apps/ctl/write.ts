@@ -1,12 +1,12 @@
 /** create, apply, replace and delete: in file order, stopping at the first error (spec/cli.md 5.2-5.4). */
-import { CodedError, errorCode, errorMessage } from '../../../base/error.js';
-import { ResourceClient } from '../../../datastore/client.js';
-import { kindByCliName } from '../../../model/api/registry.js';
-import type { ResourceKey } from '../../../model/update.js';
-import { type LoadedResource, type LoadFlags, loadResources } from '../load.js';
-import { argumentNamespace } from '../namespace.js';
-import { Exit, type Session } from '../session.js';
-import { parseTimeout, waitInForce } from '../wait-option.js';
+import { CodedError, errorCode, errorMessage } from '../../base/error.js';
+import { ResourceClient } from '../../datastore/client.js';
+import { kindByCliName } from '../../model/api/registry.js';
+import type { ResourceKey } from '../../model/update.js';
+import { type LoadedResource, type LoadFlags, loadResources } from './load.js';
+import { argumentNamespace } from './namespace.js';
+import { Exit, type Session } from './session.js';
+import { parseTimeout, waitInForce } from './wait-option.js';
 
 export type WriteVerb = 'create' | 'apply' | 'replace' | 'delete';
 

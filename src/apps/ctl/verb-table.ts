@@ -1,0 +1,47 @@
+/** Every verb, a line each: adding one means a module below verbs/ and its line here. */
+import type { VerbEntry } from './verb.js';
+
+export const VERBS: readonly VerbEntry[] = [
+  {
+    name: 'create',
+    about: 'Create resources that do not exist yet.',
+    group: 'Resources',
+    load: () => import('./verbs/create.js'),
+  },
+  {
+    name: 'apply',
+    about: 'Create resources, or replace them where they exist.',
+    group: 'Resources',
+    load: () => import('./verbs/apply.js'),
+  },
+  {
+    name: 'replace',
+    about: 'Replace resources that exist.',
+    group: 'Resources',
+    load: () => import('./verbs/replace.js'),
+  },
+  {
+    name: 'delete',
+    about: 'Delete resources by name or as named in files.',
+    group: 'Resources',
+    load: () => import('./verbs/delete.js'),
+  },
+  {
+    name: 'get',
+    about: 'Show resources: a kind, some of it by name, or what files name.',
+    group: 'Resources',
+    load: () => import('./verbs/get.js'),
+  },
+  {
+    name: 'status',
+    about: 'Show each host: live or not, dataplane, revisions seen and programmed, errors.',
+    group: 'Cluster',
+    load: () => import('./verbs/status.js'),
+  },
+  {
+    name: 'version',
+    about: 'Show the version of this program and of the cluster.',
+    group: 'Cluster',
+    load: () => import('./verbs/version.js'),
+  },
+];
