@@ -1,4 +1,5 @@
 /** `margay agent`: from arguments and environment to a running agent, and its orderly end. */
+import { existsSync } from 'node:fs';
 import { hostname as osHostname } from 'node:os';
 import { Command, CommanderError } from 'commander';
 import { CodedError, errorMessage } from '../../base/error.js';
@@ -12,7 +13,7 @@ import { cleanup } from '../../dataplane/ebpf/cleanup.js';
 import { chooseDataplane, openDataplane } from './dataplane-choice.js';
 import { HttpServer } from './http-server.js';
 import { AgentMetrics } from './metrics.js';
-import { registerNode } from './node-registration.js';
+import { NodeStartUp } from './node/start-up.js';
 import { type ParameterValues, parseParameters } from './parameters.js';
 import { RunDir } from './run-dir.js';
 
@@ -56,14 +57,12 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
   const choice = chooseDataplane(values.Dataplane);
   log.info({ hostname, runDir: runDir.path, store: store.type, ...choice }, 'agent starts');
   await using dataplane = await openDataplane({ values, bpfDir: settings.bpfDir, log });
-  await registerNode({
-    store,
-    log,
-    hostname,
-    ip: process.env['IP'],
-    method: process.env['IP_AUTODETECTION_METHOD'],
-    addresses: dataplane.hostAddresses(),
+  const node = new NodeStartUp({
+    ...{ store, log, hostname, signal, version: productVersion(), environment: process.env },
+    addresses: () => dataplane.hostAddresses(),
   });
+  const ipv6 = existsSync('/proc/sys/net/ipv6') && process.env['FELIX_IPV6SUPPORT'] !== 'false';
+  await node.run({ ipv6 });
   const agent = new Agent({
     hostname,
     version: productVersion(),
@@ -99,10 +98,15 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
       }),
     );
   }
+  const following = new AbortController();
+  const followed = node.follow({ signal: following.signal });
   try {
     await agent.run({ signal });
   } catch (error) {
     if (!signal.aborted) throw error;
+  } finally {
+    following.abort();
+    await followed;
   }
   await store.deleteHostStatus(hostname);
   log.info({}, 'agent ends, the dataplane keeps enforcing');
