@@ -10,6 +10,7 @@ import type { Dataplane } from '../../dataplane/dataplane.js';
 import type { Datastore, HostStatus } from '../../datastore/datastore.js';
 import { type SyncBatch, sync } from '../../datastore/sync/syncer.js';
 import { formatKey, type ResourceKey } from '../../model/update.js';
+import { KnownRules } from './rule-owners.js';
 import { StatusReporter } from './status-reporter.js';
 
 export interface AgentOptions {
@@ -29,6 +30,8 @@ export class Agent {
   readonly #calc: CalcGraph;
   readonly #loop: ApplyLoop;
   readonly #reporter: StatusReporter;
+  /** Whose rules decide, for people who ask. */
+  readonly rules = new KnownRules();
   readonly #startedAt = new Date().toISOString();
   /** Objects of the store that did not pass validation, and why; calc knows those it cannot read. */
   readonly #invalid = new Map<string, string>();
@@ -44,7 +47,10 @@ export class Agent {
     this.#options = options;
     this.#calc = new CalcGraph({
       hostname: options.hostname,
-      onUpdate: (update) => options.dataplane.onUpdate(update),
+      onUpdate: (update) => {
+        this.rules.onUpdate(update);
+        options.dataplane.onUpdate(update);
+      },
     });
     this.#loop = new ApplyLoop({
       dataplane: options.dataplane,

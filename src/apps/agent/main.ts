@@ -10,12 +10,15 @@ import { type Connection, connectionFrom } from '../../datastore/connection.js';
 import { openDatastore } from '../../datastore/open.js';
 import { Agent } from './agent.js';
 import { cleanup } from '../../dataplane/ebpf/cleanup.js';
+import { VERDICT_PATH } from '../../observe/agent-protocol.js';
+import { ControlServer } from './control-server.js';
 import { chooseDataplane, openDataplane } from './dataplane-choice.js';
 import { HttpServer } from './http-server.js';
 import { AgentMetrics } from './metrics.js';
 import { NodeStartUp } from './node/start-up.js';
 import { type ParameterValues, parseParameters } from './parameters.js';
 import { RunDir } from './run-dir.js';
+import { packetOf, verdictRoute } from './verdict-route.js';
 
 interface Settings {
   readonly values: ParameterValues;
@@ -73,6 +76,15 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
     reportingTtlMs: values.ReportingTTL,
   });
   await using servers = new ResourceStack();
+  const verdict = verdictRoute({
+    host: hostname,
+    dataplane: dataplane.name,
+    acceptToHost: values.DefaultEndpointToHostAction !== 'Drop',
+    rules: agent.rules,
+    revisionProgrammed: () => agent.status().revisionProgrammed,
+    verdict: (packet) => dataplane.verdict(packetOf(packet)),
+  });
+  servers.own(await ControlServer.listen(runDir.path, { [VERDICT_PATH]: verdict }));
   if (values.HealthEnabled) {
     servers.own(
       await HttpServer.listen({

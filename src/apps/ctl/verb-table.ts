@@ -39,6 +39,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/status.js'),
   },
   {
+    name: 'why',
+    about: 'Tell which rule decides about a connection, at both ends, and what would change it.',
+    group: 'Cluster',
+    load: () => import('./verbs/why.js'),
+  },
+  {
     name: 'version',
     about: 'Show the version of this program and of the cluster.',
     group: 'Cluster',

@@ -5,6 +5,7 @@
 import type { Log } from '../../base/log.js';
 import { NetlinkConnection } from '../../kernel/netlink/connection.js';
 import { tickRate } from '../../kernel/tick-rate.js';
+import type { KernelVerdict, SideVerdict } from '../../model/decision.js';
 import type { DesiredUpdate } from '../../model/desired.js';
 import { ApplyError } from '../apply-error.js';
 import type { Dataplane } from '../dataplane.js';
@@ -21,7 +22,7 @@ import { InterfacePrograms } from './interface-programs.js';
 import { Pins } from './pins.js';
 import { recordPolicyUpdate } from './policy-updates.js';
 import { Remotes } from './remotes.js';
-import type { TableStatistics } from './tables/policy-tables.js';
+import type { Packet, TableStatistics, Verdict } from './tables/policy-tables.js';
 import { Workloads } from './workloads.js';
 
 export interface EbpfDataplaneOptions {
@@ -243,6 +244,21 @@ export class EbpfDataplane implements Dataplane {
 
   counters(): readonly ReasonCount[] {
     return readCounters(this.#present.generation.shared.mgy_cnt_v1);
+  }
+
+  /**
+   * What the programs find in their maps for the first packet of a connection.
+   *
+   * @throws RangeError for addresses of a family that these tables do not hold.
+   */
+  verdict(packet: Packet): KernelVerdict {
+    const { tables } = this.#present;
+    const side = (found: Verdict | null): SideVerdict | null =>
+      found === null
+        ? null
+        : { allow: found.allow, log: found.log, decisions: tables.describeTrace(found.trace) };
+    const { egress, ingress, ready } = tables.lookup(packet);
+    return { egress: side(egress), ingress: side(ingress), ready };
   }
 
   /** On every interface but the workloads'. */

@@ -1,25 +1,6 @@
-import type { PolicyId, ProfileId } from '../../../model/desired.js';
+import { type Decision, decisionsKey } from '../../../model/decision.js';
 
-export type Direction = 'ingress' | 'egress';
-
-/** A rule, or the lack of one, that had a say. */
-export type Decision =
-  | {
-      readonly by: 'policy';
-      readonly id: PolicyId;
-      readonly direction: Direction;
-      /** Position in the policy as the user wrote it. */
-      readonly index: number;
-    }
-  | {
-      readonly by: 'profile';
-      readonly id: ProfileId;
-      readonly direction: Direction;
-      readonly index: number;
-    }
-  | { readonly by: 'end-of-tier'; readonly tier: string; readonly direction: Direction }
-  | { readonly by: 'missing-profile'; readonly id: ProfileId; readonly direction: Direction }
-  | { readonly by: 'no-match'; readonly direction: Direction };
+export type { Decision, Direction } from '../../../model/decision.js';
 
 interface Trace {
   readonly id: number;
@@ -51,7 +32,7 @@ export class TraceTable {
   }
 
   acquire(decisions: readonly Decision[]): number {
-    const key = decisions.map(decisionKey).join('\n');
+    const key = decisionsKey(decisions);
     let trace = this.#byKey.get(key);
     if (trace === undefined) {
       trace = { id: this.#freeId(), key, decisions: [...decisions], references: 0 };
@@ -86,22 +67,5 @@ export class TraceTable {
     const id = this.#nextId;
     this.#nextId = (id % (TRACE_ID_END - 1)) + 1;
     return id;
-  }
-}
-
-function decisionKey(decision: Decision): string {
-  const { by, direction } = decision;
-  switch (decision.by) {
-    case 'policy':
-    case 'profile':
-      return `${by} ${direction} ${decision.index} ${decision.id}`;
-    case 'end-of-tier':
-      return `${by} ${direction} ${decision.tier}`;
-    case 'missing-profile':
-      return `${by} ${direction} ${decision.id}`;
-    case 'no-match':
-      return `${by} ${direction}`;
-    default:
-      return decision satisfies never;
   }
 }
