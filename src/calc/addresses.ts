@@ -45,6 +45,11 @@ export function hostAddress(text: string): string {
   return formatIp(parsed(text).address);
 }
 
+/** With the host bits: where a host is in its subnet. */
+export function subnetAddress(text: string): Cidr {
+  return parsed(text);
+}
+
 function parsed(text: string): Cidr {
   const cidr = parseCidr(text, { allowHostBits: true });
   if (cidr === null) throw new TypeError(`'${text}' is neither an address nor a network`);

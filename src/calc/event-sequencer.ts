@@ -5,7 +5,9 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type {
+  DesiredHost,
   DesiredHostEndpoint,
+  DesiredLocalHost,
   DesiredPolicy,
   DesiredProfile,
   DesiredRoute,
@@ -77,7 +79,11 @@ export class EventSequencer {
   readonly #profiles = new Pending<ProfileId, DesiredProfile>();
   readonly #endpoints = new Pending<EndpointId, DesiredWorkloadEndpoint>();
   readonly #hostEndpoints = new Pending<EndpointId, DesiredHostEndpoint>();
+  readonly #localHost = new Pending<'', DesiredLocalHost>();
+  readonly #hosts = new Pending<string, DesiredHost>();
   readonly #routes = new Pending<string, DesiredRoute>();
+  readonly #blockRoutes = new Pending<string, DesiredRoute>();
+  readonly #localBlocks = new Pending<string, true>();
 
   constructor(onUpdate: (update: DesiredUpdate) => void, ipSetSource: IpSetSource) {
     this.#onUpdate = onUpdate;
@@ -126,6 +132,23 @@ export class EventSequencer {
     this.#routes.set(cidr, route);
   }
 
+  onLocalHost(host: DesiredLocalHost | null): void {
+    this.#localHost.set('', host);
+  }
+
+  onHost(name: string, host: DesiredHost | null): void {
+    this.#hosts.set(name, host);
+  }
+
+  /** Of a block, a borrowed address or a tunnel's end. */
+  onBlockRoute(cidr: string, route: DesiredRoute | null): void {
+    this.#blockRoutes.set(cidr, route);
+  }
+
+  onLocalBlock(cidr: string, isLocal: boolean): void {
+    this.#localBlocks.set(cidr, isLocal ? true : null);
+  }
+
   flush(): void {
     const say = this.#onUpdate;
     this.#flushIpSets();
@@ -137,8 +160,18 @@ export class EventSequencer {
     for (const [id, endpoint] of this.#hostEndpoints.takeUpdates()) {
       say({ type: 'host-endpoint', id, endpoint });
     }
+    for (const [, host] of this.#localHost.takeUpdates()) say({ type: 'local-host', host });
+    for (const [name, host] of this.#hosts.takeUpdates()) say({ type: 'host', name, host });
+    for (const [cidr] of this.#localBlocks.takeUpdates()) say({ type: 'local-block', cidr });
+    for (const [cidr, route] of this.#blockRoutes.takeUpdates()) {
+      say({ type: 'block-route', cidr, route });
+    }
     for (const [cidr, route] of this.#routes.takeUpdates()) say({ type: 'route', cidr, route });
     for (const cidr of this.#routes.takeRemovals()) say({ type: 'route-remove', cidr });
+    for (const cidr of this.#blockRoutes.takeRemovals()) say({ type: 'block-route-remove', cidr });
+    for (const cidr of this.#localBlocks.takeRemovals()) say({ type: 'local-block-remove', cidr });
+    for (const name of this.#hosts.takeRemovals()) say({ type: 'host-remove', name });
+    for (const _ of this.#localHost.takeRemovals()) say({ type: 'local-host-remove' });
     for (const id of this.#hostEndpoints.takeRemovals()) say({ type: 'host-endpoint-remove', id });
     for (const id of this.#endpoints.takeRemovals()) say({ type: 'workload-endpoint-remove', id });
     for (const id of this.#profiles.takeRemovals()) say({ type: 'profile-remove', id });
@@ -156,6 +189,9 @@ export class EventSequencer {
       endpoints: this.#endpoints.size,
       hostEndpoints: this.#hostEndpoints.size,
       routes: this.#routes.size,
+      hosts: this.#hosts.size,
+      blockRoutes: this.#blockRoutes.size,
+      localBlocks: this.#localBlocks.size,
       pending:
         this.#newIpSets.size +
         this.#goneIpSets.size +
@@ -164,6 +200,10 @@ export class EventSequencer {
         this.#profiles.pendingSize +
         this.#endpoints.pendingSize +
         this.#hostEndpoints.pendingSize +
+        this.#localHost.pendingSize +
+        this.#hosts.pendingSize +
+        this.#blockRoutes.pendingSize +
+        this.#localBlocks.pendingSize +
         this.#routes.pendingSize,
     };
   }

@@ -18,6 +18,8 @@
  *                                                                                                 v
  *                                                                                          DesiredUpdate
  *
+ * Which addresses need a route of their own, and how it leads there, RouteResolver asks BlockResolver (of IPAMBlock,
+ * Node) and TunnelResolver (of IPPool, Node); these two tell the sequencer of blocks and hosts.
  * Host endpoints of this host also go the way of its workloads, past the filter and to a PolicyResolver of their own.
  */
 import type {
@@ -28,9 +30,12 @@ import type {
   PolicyId,
   ProfileId,
 } from '../model/desired.js';
+import { cidrOfName } from '../model/ipam-paths.js';
 import type { ResourceUpdate } from '../model/update.js';
 import { ActivePolicyCalculator } from './active-policy-calculator.js';
 import { ActiveProfileCalculator } from './active-profile-calculator.js';
+import { subnetAddress } from './addresses.js';
+import { BlockResolver } from './block-resolver.js';
 import { Dispatcher, globalName, localName } from './dispatcher.js';
 import { EventSequencer } from './event-sequencer.js';
 import { IpSetMemberIndex } from './ip-set-member-index.js';
@@ -48,14 +53,17 @@ import { RuleScanner } from './rule-scanner.js';
 import {
   localEndpoint,
   localHostEndpoint,
+  readBlock,
   readHostEndpoint,
   readNetworkSet,
   readNode,
   readPolicy,
+  readPool,
   readProfile,
   readTier,
   readWorkload,
 } from './stored-values.js';
+import { TunnelResolver } from './tunnel-resolver.js';
 
 export interface CalcGraphOptions {
   /** This host's name, as `spec.node` of its endpoints has it. */
@@ -91,6 +99,8 @@ export class CalcGraph {
   readonly #policySorter: PolicySorter;
   readonly #workloadResolver: PolicyResolver<LocalEndpoint, DesiredWorkloadEndpoint>;
   readonly #hostResolver: PolicyResolver<LocalHostEndpoint, DesiredHostEndpoint>;
+  readonly #tunnelResolver: TunnelResolver;
+  readonly #blockResolver: BlockResolver;
   readonly #routeResolver: RouteResolver;
   readonly #sequencer: EventSequencer;
   readonly #onUpdate: (update: DesiredUpdate) => void;
@@ -152,9 +162,33 @@ export class CalcGraph {
     this.#policySorter = sorter;
     this.#workloadResolver = workloadResolver;
     this.#hostResolver = hostResolver;
-    this.#routeResolver = new RouteResolver(hostname, (cidr, route) =>
-      sequencer.onRoute(cidr, route),
+    const tunnelResolver = new TunnelResolver({
+      hostname,
+      onHost: (name, host) => sequencer.onHost(name, host),
+      onLocalHost: (host) => sequencer.onLocalHost(host),
+      onChange: () => {
+        blockResolver.resay();
+        routeResolver.reconsiderAll();
+      },
+    });
+    const blockResolver = new BlockResolver({
+      hostname,
+      routeTo: (destination, node) => tunnelResolver.routeTo(destination, node),
+      onRoute: (cidr, route) => sequencer.onBlockRoute(cidr, route),
+      onLocalBlock: (cidr, isLocal) => sequencer.onLocalBlock(cidr, isLocal),
+      onCoverage: (net) => routeResolver.reconsider(net),
+    });
+    const routeResolver = new RouteResolver(
+      hostname,
+      (text, node) => {
+        const cidr = subnetAddress(text);
+        return blockResolver.covers(cidr, node) ? undefined : tunnelResolver.routeTo(cidr, node);
+      },
+      (cidr, route) => sequencer.onRoute(cidr, route),
     );
+    this.#tunnelResolver = tunnelResolver;
+    this.#blockResolver = blockResolver;
+    this.#routeResolver = routeResolver;
     this.#sequencer = sequencer;
     this.#registerEndpoints(hostname);
     this.#registerNetworks();
@@ -194,6 +228,8 @@ export class CalcGraph {
       policySorter: this.#policySorter.sizes(),
       workloadResolver: this.#workloadResolver.sizes(),
       hostResolver: this.#hostResolver.sizes(),
+      tunnelResolver: this.#tunnelResolver.sizes(),
+      blockResolver: this.#blockResolver.sizes(),
       routeResolver: this.#routeResolver.sizes(),
       sequencer: this.#sequencer.sizes(),
     };
@@ -247,7 +283,22 @@ export class CalcGraph {
     }
     this.#dispatcher.register('Node', {
       read: readNode,
-      hear: (key, node) => this.#routeResolver.onNode(key.name, node),
+      hear: (key, node) => {
+        this.#tunnelResolver.onNode(key.name, node?.place ?? null);
+        this.#blockResolver.onNode(key.name, node?.ends ?? []);
+        this.#routeResolver.onNode(key.name, node?.hops ?? null);
+      },
+    });
+    this.#dispatcher.register('IPPool', {
+      read: readPool,
+      hear: (key, pool) => this.#tunnelResolver.onPool(key.name, pool),
+    });
+    this.#dispatcher.register('IPAMBlock', {
+      read: readBlock,
+      hear: (key, block) => {
+        const cidr = cidrOfName(key.name);
+        if (cidr !== null) this.#blockResolver.onBlock(cidr, block);
+      },
     });
   }
 

@@ -1,7 +1,7 @@
 /**
  * Where addresses of workloads on other hosts are reached: through that host's own address. No route without a
  * usable Node; none for an address that a workload of this host holds. Of several remote claims on one address,
- * the first endpoint by id whose node is usable wins. Does not decide between tunnel and wire.
+ * the first endpoint by id whose node is usable wins. Does not decide between tunnel and wire: RouteChoice does.
  */
 import type { DesiredRoute, EndpointId } from '../model/desired.js';
 import { endpointAddress } from './addresses.js';
@@ -18,6 +18,9 @@ interface Claim {
 /** A node's next hops by family of the destination. */
 export type NextHops = Readonly<Record<4 | 6, string | undefined>>;
 
+/** The route of an endpoint's address that lives on this node; undefined: it needs none of its own. */
+export type RouteChoice = (cidr: string, node: string) => DesiredRoute | undefined;
+
 export class RouteResolver {
   readonly #hostname: string;
   readonly #onRoute: (cidr: string, route: DesiredRoute | null) => void;
@@ -27,9 +30,25 @@ export class RouteResolver {
   readonly #nextHops = new Map<string, NextHops>();
   readonly #routes = new Map<string, DesiredRoute>();
 
-  constructor(hostname: string, onRoute: (cidr: string, route: DesiredRoute | null) => void) {
+  readonly #routeFor: RouteChoice;
+
+  constructor(
+    hostname: string,
+    routeFor: RouteChoice,
+    onRoute: (cidr: string, route: DesiredRoute | null) => void,
+  ) {
     this.#hostname = hostname;
+    this.#routeFor = routeFor;
     this.#onRoute = onRoute;
+  }
+
+  /** The choice for this address, if an endpoint has it, may be another now. */
+  reconsider(cidr: string): void {
+    if (!isEmpty(this.#claimants.get(cidr))) this.#resolve(cidr);
+  }
+
+  reconsiderAll(): void {
+    for (const { cidrs } of this.#claims.values()) for (const cidr of cidrs) this.#resolve(cidr);
   }
 
   onWorkloadEndpoint(id: EndpointId, endpoint: StoredWorkload | null): void {
@@ -79,7 +98,7 @@ export class RouteResolver {
   #resolve(cidr: string): void {
     const before = this.#routes.get(cidr);
     const after = this.#choose(cidr);
-    if (before?.node === after?.node && before?.nextHop === after?.nextHop) return;
+    if (before === after) return;
     if (after === undefined) this.#routes.delete(cidr);
     else this.#routes.set(cidr, after);
     this.#onRoute(cidr, after ?? null);
@@ -87,18 +106,23 @@ export class RouteResolver {
 
   #choose(cidr: string): DesiredRoute | undefined {
     const family = cidr.includes(':') ? 6 : 4;
-    let best: { readonly id: EndpointId; readonly route: DesiredRoute } | undefined;
+    let best: { readonly id: EndpointId; readonly node: string } | undefined;
     for (const id of this.#claimants.get(cidr)) {
       const node = this.#claims.get(id)?.node;
       if (node === undefined) continue;
       if (node === this.#hostname) return undefined;
       const nextHop = this.#nextHops.get(node)?.[family];
       if (nextHop === undefined || (best !== undefined && best.id < id)) continue;
-      best = { id, route: { node, nextHop } };
+      best = { id, node };
     }
-    return best?.route;
+    return best === undefined ? undefined : this.#routeFor(cidr, best.node);
   }
 }
+
+const isEmpty = (values: Iterable<unknown>): boolean => {
+  for (const _ of values) return false;
+  return true;
+};
 
 function claimOf({ spec }: StoredWorkload): Claim | undefined {
   const nets = spec.ipNetworks ?? [];

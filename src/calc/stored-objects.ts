@@ -97,5 +97,21 @@ export interface TierSpec {
 }
 
 export interface NodeSpec {
-  readonly bgp?: { readonly ipv4Address?: string; readonly ipv6Address?: string };
+  readonly bgp?: {
+    readonly ipv4Address?: string;
+    readonly ipv6Address?: string;
+    readonly ipv4IPIPTunnelAddr?: string;
+  };
+  readonly ipv4VXLANTunnelAddr?: string;
+  readonly ipv6VXLANTunnelAddr?: string;
+  readonly vxlanTunnelMACAddr?: string;
+  readonly vxlanTunnelMACAddrV6?: string;
+}
+
+type TunnelMode = 'Always' | 'CrossSubnet' | 'Never';
+
+export interface PoolSpec {
+  readonly cidr: string;
+  readonly ipipMode?: TunnelMode;
+  readonly vxlanMode?: TunnelMode;
 }

@@ -3,9 +3,14 @@
  * what cannot be read, and nothing that was read here fails later: rules are checked, although they are converted only
  * once their policy is active.
  */
-import type { ProfileId } from '../model/desired.js';
+import { hostCidr } from '../base/net/cidr.js';
+import { addToIp } from '../base/net/ip.js';
+import type { DesiredVtep, ProfileId } from '../model/desired.js';
+import type { BlockSpec } from '../model/ipam-objects.js';
+import { cidrOfName } from '../model/ipam-paths.js';
 import type { Resource, ResourceKey } from '../model/update.js';
-import { hostAddress } from './addresses.js';
+import { hostAddress, subnetAddress } from './addresses.js';
+import type { Block } from './block-resolver.js';
 import type { CompiledSelector } from './compiled-selector.js';
 import { hostContributor, networkSetContributor, workloadContributor } from './contributors.js';
 import { type Labels, ownLabels, workloadLabels } from './effective-labels.js';
@@ -24,12 +29,14 @@ import type {
   NetworkSetSpec,
   NodeSpec,
   PolicySpec,
+  PoolSpec,
   ProfileSpec,
   RuleLists,
   StoredObject,
   TierSpec,
   WorkloadEndpointSpec,
 } from './stored-objects.js';
+import type { NodePlace, Pool } from './tunnel-resolver.js';
 
 function objectOf<Spec extends object>(key: ResourceKey, value: Resource): StoredObject<Spec> {
   const { namespace: _, ...metadata } = value.metadata;
@@ -67,12 +74,59 @@ export function readNetworkSet(key: ResourceKey, value: Resource): Contributor {
   return networkSetContributor(objectOf<NetworkSetSpec>(key, value));
 }
 
-export function readNode(_key: ResourceKey, value: Resource): NextHops {
-  const { ipv4Address = '', ipv6Address = '' } = specOf<NodeSpec>(value).bgp ?? {};
-  return {
-    4: ipv4Address === '' ? undefined : hostAddress(ipv4Address),
-    6: ipv6Address === '' ? undefined : hostAddress(ipv6Address),
+export interface ReadNode {
+  readonly hops: NextHops;
+  readonly place: NodePlace;
+  /** Bare addresses of the host's own at its ends of tunnels. */
+  readonly ends: readonly string[];
+}
+
+export function readNode(_key: ResourceKey, value: Resource): ReadNode {
+  const spec = specOf<NodeSpec>(value);
+  const { ipv4Address = '', ipv6Address = '', ipv4IPIPTunnelAddr } = spec.bgp ?? {};
+  const place: NodePlace = {
+    4: ipv4Address === '' ? undefined : subnetAddress(ipv4Address),
+    6: ipv6Address === '' ? undefined : subnetAddress(ipv6Address),
+    ipipAddress: ipv4IPIPTunnelAddr || undefined,
+    vxlan4: vtep(spec.ipv4VXLANTunnelAddr, spec.vxlanTunnelMACAddr),
+    vxlan6: vtep(spec.ipv6VXLANTunnelAddr, spec.vxlanTunnelMACAddrV6),
   };
+  const ends = [place.ipipAddress, place.vxlan4?.address, place.vxlan6?.address];
+  return {
+    hops: {
+      4: place[4] && hostAddress(ipv4Address),
+      6: place[6] && hostAddress(ipv6Address),
+    },
+    place,
+    ends: ends.filter((end) => end !== undefined),
+  };
+}
+
+function vtep(address: string | undefined, mac: string | undefined): DesiredVtep | undefined {
+  return address ? { address, ...(mac ? { mac } : {}) } : undefined;
+}
+
+export function readPool(_key: ResourceKey, value: Resource): Pool {
+  const { cidr, ipipMode = 'Never', vxlanMode = 'Never' } = specOf<PoolSpec>(value);
+  return { cidr: subnetAddress(cidr).masked(), ipip: ipipMode, vxlan: vxlanMode };
+}
+
+const HOST_AFFINITY = 'host:';
+
+/** The key says which block it is. */
+export function readBlock(key: ResourceKey, value: Resource): Block {
+  const cidr = subnetAddress(cidrOfName(key.name) ?? key.name);
+  const { affinity, allocations = [], attributes } = specOf<BlockSpec>(value);
+  const node = affinity?.startsWith(HOST_AFFINITY)
+    ? affinity.slice(HOST_AFFINITY.length)
+    : undefined;
+  const borrowed = new Map<string, string>();
+  for (const [ordinal, index] of allocations.entries()) {
+    const holder = index === null ? undefined : attributes?.[index]?.secondary?.['node'];
+    const ip = holder === undefined || holder === node ? null : addToIp(cidr.address, ordinal);
+    if (ip !== null && holder !== undefined) borrowed.set(hostCidr(ip).toString(), holder);
+  }
+  return { cidr, node, borrowed };
 }
 
 export interface ReadProfile {

@@ -125,12 +125,48 @@ export interface DesiredHostEndpoint {
   readonly profiles: readonly ProfileId[];
 }
 
+export type Encapsulation = 'ipip' | 'vxlan';
+
 /** An address range that lives on another host. */
 export interface DesiredRoute {
   /** The workload host's name, for messages. */
   readonly node: string;
   /** That host's own address. */
   readonly nextHop: string;
+  /** Absent: packets travel as they are. */
+  readonly encapsulation?: Encapsulation;
+  /** It is an address of that host itself (of its end of a tunnel), not of workloads. */
+  readonly isHost?: true;
+}
+
+/** A host other than this one. */
+export interface DesiredHost {
+  /** Bare canonical addresses of both families. */
+  readonly addresses: readonly string[];
+  /** Its end of a VXLAN, where it has one of the family. */
+  readonly vxlan4?: DesiredVtep;
+  readonly vxlan6?: DesiredVtep;
+}
+
+export interface DesiredVtep {
+  readonly address: string;
+  /** Absent: as its name says (spec/networking.md 10). */
+  readonly mac?: string;
+}
+
+/** This host, as its Node and the pools say. */
+export interface DesiredLocalHost {
+  /** With the length of its subnet: '10.0.0.1/24'. Absent: not known. */
+  readonly address4?: string;
+  readonly address6?: string;
+  /** Some pool wants the encapsulation, so that other hosts' tunnel packets are accepted. */
+  readonly ipip: boolean;
+  readonly vxlan4: boolean;
+  readonly vxlan6: boolean;
+  /** This host's own addresses at its ends of the tunnels. */
+  readonly ipipAddress?: string;
+  readonly vxlanAddress4?: string;
+  readonly vxlanAddress6?: string;
 }
 
 export type DesiredUpdate =
@@ -163,7 +199,19 @@ export type DesiredUpdate =
       readonly endpoint: DesiredHostEndpoint;
     }
   | { readonly type: 'host-endpoint-remove'; readonly id: EndpointId }
+  | { readonly type: 'host'; readonly name: string; readonly host: DesiredHost }
+  | { readonly type: 'host-remove'; readonly name: string }
+  | { readonly type: 'local-host'; readonly host: DesiredLocalHost }
+  /** Nothing is known of it, and nothing encapsulates. */
+  | { readonly type: 'local-host-remove' }
+  /** Of a workload's address on another host. */
   | { readonly type: 'route'; readonly cidr: string; readonly route: DesiredRoute }
   | { readonly type: 'route-remove'; readonly cidr: string }
+  /** Of a block, a borrowed address, a tunnel's end: of the same range, 'route' wins. */
+  | { readonly type: 'block-route'; readonly cidr: string; readonly route: DesiredRoute }
+  | { readonly type: 'block-route-remove'; readonly cidr: string }
+  /** A block of this host, longer than one address: what nobody in it has leads nowhere. */
+  | { readonly type: 'local-block'; readonly cidr: string }
+  | { readonly type: 'local-block-remove'; readonly cidr: string }
   /** The first complete picture has been sent: what is not in it may be removed now. */
   | { readonly type: 'in-sync' };

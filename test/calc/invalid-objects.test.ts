@@ -171,7 +171,7 @@ describe('an object that cannot be read', () => {
   });
 
   test('of a kind that nobody hears of is not looked at', () => {
-    batch(object('StagedGlobalNetworkPolicy/s', { selector: '((' }), object('IPPool/p', 7));
+    batch(object('StagedGlobalNetworkPolicy/s', { selector: '((' }), object('BGPPeer/p', 7));
     expect(graph.stats().invalid).toEqual({});
   });
 });

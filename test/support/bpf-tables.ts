@@ -216,6 +216,14 @@ export class BpfTables implements Disposable {
         break;
       case 'host-endpoint':
       case 'host-endpoint-remove':
+      case 'host':
+      case 'host-remove':
+      case 'local-host':
+      case 'local-host-remove':
+      case 'local-block':
+      case 'local-block-remove':
+      case 'block-route':
+      case 'block-route-remove':
       case 'in-sync':
         break;
       default:

@@ -3,7 +3,9 @@
  * DesiredUpdates. Fails on an update whose referents have not been sent, and on a removal of what is still used.
  */
 import type {
+  DesiredHost,
   DesiredHostEndpoint,
+  DesiredLocalHost,
   DesiredPolicy,
   DesiredProfile,
   DesiredRoute,
@@ -39,6 +41,10 @@ export class DesiredState {
   readonly endpoints = new Map<string, DesiredWorkloadEndpoint>();
   readonly hostEndpoints = new Map<EndpointId, DesiredHostEndpoint>();
   readonly routes = new Map<string, DesiredRoute>();
+  readonly blockRoutes = new Map<string, DesiredRoute>();
+  readonly localBlocks = new Set<string>();
+  readonly hosts = new Map<string, DesiredHost>();
+  localHost: DesiredLocalHost | null = null;
   /** How often stages of host endpoints decided what: 'forward egress deny'. */
   readonly stageDecisions = new Map<string, number>();
   inSync = false;
@@ -92,8 +98,46 @@ export class DesiredState {
       case 'route-remove':
         check(this.routes.delete(update.cidr), `${update.cidr} removed twice`);
         return;
+      case 'block-route':
+      case 'block-route-remove':
+      case 'local-block':
+      case 'local-block-remove':
+      case 'host':
+      case 'host-remove':
+      case 'local-host':
+      case 'local-host-remove':
+        this.#takePlace(update);
+        return;
       default:
         this.inSync = true;
+    }
+  }
+
+  #takePlace(update: DesiredUpdate): void {
+    switch (update.type) {
+      case 'block-route':
+        this.blockRoutes.set(update.cidr, update.route);
+        return;
+      case 'block-route-remove':
+        check(this.blockRoutes.delete(update.cidr), `${update.cidr} removed twice`);
+        return;
+      case 'local-block':
+        this.localBlocks.add(update.cidr);
+        return;
+      case 'local-block-remove':
+        check(this.localBlocks.delete(update.cidr), `${update.cidr} removed twice`);
+        return;
+      case 'host':
+        this.hosts.set(update.name, update.host);
+        return;
+      case 'host-remove':
+        check(this.hosts.delete(update.name), `${update.name} removed twice`);
+        return;
+      case 'local-host':
+        this.localHost = update.host;
+        return;
+      case 'local-host-remove':
+        this.localHost = null;
     }
   }
 
@@ -108,6 +152,10 @@ export class DesiredState {
       endpoints: sorted(this.endpoints),
       hostEndpoints: sorted(this.hostEndpoints),
       routes: sorted(this.routes),
+      blockRoutes: sorted(this.blockRoutes),
+      localBlocks: [...this.localBlocks].sort(),
+      hosts: sorted(this.hosts),
+      localHost: this.localHost,
     };
   }
 

@@ -164,10 +164,23 @@ export class EbpfDataplane implements Dataplane {
         this.#workloads.remove(update.id);
         break;
       case 'route':
-        this.#remotes.set(update.cidr, update.route);
+        this.#remotes.set(update.cidr, update.route, 'endpoint');
         break;
       case 'route-remove':
-        this.#remotes.set(update.cidr, null);
+        this.#remotes.set(update.cidr, null, 'endpoint');
+        break;
+      case 'block-route':
+        this.#remotes.set(update.cidr, update.route, 'block');
+        break;
+      case 'block-route-remove':
+        this.#remotes.set(update.cidr, null, 'block');
+        break;
+      case 'host':
+      case 'host-remove':
+      case 'local-host':
+      case 'local-host-remove':
+      case 'local-block':
+      case 'local-block-remove':
         break;
       case 'host-endpoint':
       case 'host-endpoint-remove':

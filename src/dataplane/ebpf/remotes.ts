@@ -15,7 +15,9 @@ export interface RemotesParts {
 
 export class Remotes {
   readonly #parts: RemotesParts;
-  readonly #byCidr = new Map<string, DesiredRoute>();
+  /** Of endpoints; and of blocks, borrowed addresses and ends of tunnels, which give way to those. */
+  readonly #endpointRoutes = new Map<string, DesiredRoute>();
+  readonly #blockRoutes = new Map<string, DesiredRoute>();
   readonly #dirty = new Set<string>();
   /** Which host addresses and links ranges were last resolved by. */
   #reachedBy = '';
@@ -25,9 +27,10 @@ export class Remotes {
   }
 
   /** null: it lives on no other host any more. */
-  set(cidr: string, route: DesiredRoute | null): void {
-    if (route) this.#byCidr.set(cidr, route);
-    else this.#byCidr.delete(cidr);
+  set(cidr: string, route: DesiredRoute | null, origin: 'endpoint' | 'block'): void {
+    const routes = origin === 'endpoint' ? this.#endpointRoutes : this.#blockRoutes;
+    if (route) routes.set(cidr, route);
+    else routes.delete(cidr);
     this.#dirty.add(cidr);
   }
 
@@ -40,7 +43,8 @@ export class Remotes {
     if (reachedBy === this.#reachedBy) return;
     this.#reachedBy = reachedBy;
     present.tables.setHostAddresses(own.map(({ address }) => address));
-    for (const cidr of this.#byCidr.keys()) this.#dirty.add(cidr);
+    for (const cidr of this.#endpointRoutes.keys()) this.#dirty.add(cidr);
+    for (const cidr of this.#blockRoutes.keys()) this.#dirty.add(cidr);
   }
 
   /** Records what changed in tables and routes, for the next commit and the next apply. */
@@ -48,7 +52,7 @@ export class Remotes {
     if (this.#dirty.size === 0) return;
     const { interfaces, present, routes } = this.#parts;
     for (const cidr of this.#dirty) {
-      const route = this.#byCidr.get(cidr);
+      const route = this.#endpointRoutes.get(cidr) ?? this.#blockRoutes.get(cidr);
       const ifindex = route ? interfaces.interfaceTowards(route.nextHop) : null;
       // Not on a link of ours: whoever routes between the hosts has to do it.
       const hop = route && ifindex !== null ? { ifindex, gateway: route.nextHop } : null;
@@ -56,7 +60,8 @@ export class Remotes {
       routes.set(cidr, hop);
     }
     this.#dirty.clear();
-    const hosts = new Set([...this.#byCidr.values()].map((route) => route.nextHop));
+    const all = [...this.#endpointRoutes.values(), ...this.#blockRoutes.values()];
+    const hosts = new Set(all.map((route) => route.nextHop));
     present.tables.setRemoteHostAddresses([...hosts]);
   }
 }
