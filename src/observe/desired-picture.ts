@@ -75,6 +75,14 @@ export class DesiredPicture {
       case 'route-remove':
         this.routes.delete(update.cidr);
         break;
+      case 'host':
+      case 'host-remove':
+      case 'local-host':
+      case 'local-host-remove':
+      case 'local-block':
+      case 'local-block-remove':
+      case 'block-route':
+      case 'block-route-remove':
       case 'in-sync':
         this.#inSync = true;
         break;
