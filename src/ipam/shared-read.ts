@@ -1,0 +1,26 @@
+/**
+ * A read that many ask for at once. Whoever asks while one is under way shares the next: what they get was read after
+ * they asked, so nobody acts on less than a read of their own would have shown.
+ */
+export class SharedRead<T> {
+  readonly #load: () => Promise<T>;
+  #running: Promise<unknown> = Promise.resolve();
+  #next: Promise<T> | null = null;
+
+  constructor(load: () => Promise<T>) {
+    this.#load = load;
+  }
+
+  read(): Promise<T> {
+    this.#next ??= this.#start();
+    return this.#next;
+  }
+
+  async #start(): Promise<T> {
+    await this.#running.catch(() => undefined);
+    this.#next = null;
+    const reading = this.#load();
+    this.#running = reading;
+    return await reading;
+  }
+}
