@@ -1,7 +1,7 @@
 /** A selector as the label indexes take it: evaluated over maps of effective labels. */
 import type { Selector } from '../model/selector/parser.js';
 import { type Restrictions, restrictionsOf } from '../model/selector/restrictions.js';
-import type { Labels } from './effective-labels.js';
+import type { LabelView } from './effective-labels.js';
 
 /** Costs next to nothing until it is asked. */
 export class CompiledSelector {
@@ -22,7 +22,7 @@ export class CompiledSelector {
     return this.#restrictions;
   }
 
-  matches(labels: Labels): boolean {
+  matches(labels: LabelView): boolean {
     return this.#selector.evaluate((name) => labels.get(name));
   }
 }

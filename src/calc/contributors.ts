@@ -1,72 +1,81 @@
 /** What endpoints and network sets bring to address sets and named ports (spec/policy.md 3.2). Pure. */
 import { endpointAddress, maskedNet } from './addresses.js';
+import type { Contributor, NamedPort } from './contributor-registry.js';
 import {
   namespaceProfile,
   networkSetLabels,
   ownLabels,
   workloadLabels,
 } from './effective-labels.js';
-import type { Contribution, Contributor, NamedPort } from './ip-set-member-index.js';
 import { protocolNumber } from './protocols.js';
 import type {
   HostEndpointSpec,
   NetworkSetSpec,
-  StoredObject,
+  StoredMetadata,
   StoredPort,
   WorkloadEndpointSpec,
 } from './stored-objects.js';
 
-export function workloadContributor(object: StoredObject<WorkloadEndpointSpec>): Contributor {
-  const { ipNetworks, profiles = [], ports } = object.spec;
-  return { labels: workloadLabels(object), profiles, contribution: endpoint(ipNetworks, ports) };
-}
+const NO_PORTS: readonly NamedPort[] = [];
 
-/** Only expectedIPs count, never what the interface happens to carry. */
-export function hostContributor({ metadata, spec }: StoredObject<HostEndpointSpec>): Contributor {
-  const { expectedIPs, profiles = [], ports } = spec;
-  return { labels: ownLabels(metadata), profiles, contribution: endpoint(expectedIPs, ports) };
-}
-
-/** GlobalNetworkSet and NetworkSet: the latter has a namespace and inherits its labels. */
-export function networkSetContributor({
-  metadata,
-  spec,
-}: StoredObject<NetworkSetSpec>): Contributor {
-  const { namespace } = metadata;
+export function workloadContributor(
+  { namespace, labels }: StoredMetadata,
+  spec: WorkloadEndpointSpec,
+): Contributor {
+  const { orchestrator, serviceAccountName, ipNetworks = [], profiles = [], ports, node } = spec;
   return {
-    labels: networkSetLabels(metadata),
-    profiles: namespace === undefined ? [] : [namespaceProfile(namespace)],
-    contribution: { nets: (spec.nets ?? []).map((net) => maskedNet(net).text), ports: NO_PORTS },
+    labels: workloadLabels(labels, { namespace, orchestrator, serviceAccountName }),
+    profiles,
+    nets: ipNetworks.map(netOf),
+    ports: namedPorts(ports),
+    node: node ?? '',
   };
 }
 
-function endpoint(
-  addresses: readonly string[] = [],
-  ports: readonly StoredPort[] = [],
-): Contribution {
-  const [first, ...others] = addresses.map((address) => endpointAddress(address).net);
-  const nets = first === undefined ? [] : others.length === 0 ? first : [first, ...others];
-  return { nets, ports: ports.length === 0 ? NO_PORTS : namedPorts(ports) };
+/** Only expectedIPs count, never what the interface happens to carry. */
+export function hostContributor({ labels }: StoredMetadata, spec: HostEndpointSpec): Contributor {
+  const { expectedIPs = [], profiles = [], ports } = spec;
+  const nets = expectedIPs.map(netOf);
+  return { labels: ownLabels(labels), profiles, nets, ports: namedPorts(ports), node: '' };
 }
 
-const NO_PORTS: readonly NamedPort[] = [];
+/** GlobalNetworkSet and NetworkSet: the latter has a namespace and inherits its labels. */
+export function networkSetContributor(
+  { namespace, labels }: StoredMetadata,
+  { nets = [] }: NetworkSetSpec,
+): Contributor {
+  return {
+    labels: networkSetLabels(labels, namespace),
+    profiles: namespace === undefined ? [] : [namespaceProfile(namespace)],
+    nets: nets.map((net) => maskedNet(net).text),
+    ports: NO_PORTS,
+    node: '',
+  };
+}
+
+const netOf = (address: string): string => endpointAddress(address).net;
 
 /** Lists of ports by their text: replicas have the same, and one list is kept for all of them. */
 const knownPorts = new Map<string, readonly NamedPort[]>();
 const KNOWN_PORTS_MAX = 4096;
 
-function namedPorts(ports: readonly StoredPort[]): readonly NamedPort[] {
-  const text = JSON.stringify(ports);
+/** Each once. */
+function namedPorts(ports: readonly StoredPort[] = []): readonly NamedPort[] {
+  if (ports.length === 0) return NO_PORTS;
+  let text = '';
+  for (const { name, protocol, port } of ports)
+    text += `${name}\u0000${protocol}\u0000${port}\u0001`;
   const known = knownPorts.get(text);
   if (known !== undefined) return known;
-  const named = ports.flatMap(({ name, protocol, port }) => {
+  const named = new Map<string, NamedPort>();
+  for (const { name, protocol, port } of ports) {
     const number = protocolNumber(protocol);
-    return name === undefined || name === '' || number === undefined
-      ? []
-      : [{ name, protocol: number, port }];
-  });
+    if (name === undefined || name === '' || number === undefined) continue;
+    named.set(`${name}\u0000${number}\u0000${port}`, { name, protocol: number, port });
+  }
+  const list = [...named.values()];
   // Lists that are in use stay in use; only later equals are no longer shared with them.
   if (knownPorts.size >= KNOWN_PORTS_MAX) knownPorts.clear();
-  knownPorts.set(text, named);
-  return named;
+  knownPorts.set(text, list);
+  return list;
 }

@@ -25,6 +25,18 @@ export interface IpSetSource {
   membersOf(id: IpSetId): readonly IpSetMember[];
 }
 
+/** Remembers what was said itself: there are as many routes as the cluster has endpoints. */
+export interface RouteSource {
+  takeUpdates(): Iterable<readonly [cidr: string, route: DesiredRoute]>;
+  /** After takeUpdates(), with nothing in between. */
+  takeRemovals(): Iterable<string>;
+}
+
+export interface EventSources {
+  readonly ipSets: IpSetSource;
+  readonly routes: RouteSource;
+}
+
 interface MemberChanges {
   readonly added: Set<IpSetMember>;
   readonly removed: Set<IpSetMember>;
@@ -70,7 +82,7 @@ class Pending<Id, Value> {
 
 export class EventSequencer {
   readonly #onUpdate: (update: DesiredUpdate) => void;
-  readonly #ipSetSource: IpSetSource;
+  readonly #sources: EventSources;
   readonly #ipSets = new Map<IpSetId, IpSetKind>();
   readonly #newIpSets = new Set<IpSetId>();
   readonly #goneIpSets = new Set<IpSetId>();
@@ -81,13 +93,12 @@ export class EventSequencer {
   readonly #hostEndpoints = new Pending<EndpointId, DesiredHostEndpoint>();
   readonly #localHost = new Pending<'', DesiredLocalHost>();
   readonly #hosts = new Pending<string, DesiredHost>();
-  readonly #routes = new Pending<string, DesiredRoute>();
   readonly #blockRoutes = new Pending<string, DesiredRoute>();
   readonly #localBlocks = new Pending<string, true>();
 
-  constructor(onUpdate: (update: DesiredUpdate) => void, ipSetSource: IpSetSource) {
+  constructor(onUpdate: (update: DesiredUpdate) => void, sources: EventSources) {
     this.#onUpdate = onUpdate;
-    this.#ipSetSource = ipSetSource;
+    this.#sources = sources;
   }
 
   /** Its members are read when it is first said, at the next flush. An id is not reused within a batch. */
@@ -128,10 +139,6 @@ export class EventSequencer {
     this.#hostEndpoints.set(id, endpoint);
   }
 
-  onRoute(cidr: string, route: DesiredRoute | null): void {
-    this.#routes.set(cidr, route);
-  }
-
   onLocalHost(host: DesiredLocalHost | null): void {
     this.#localHost.set('', host);
   }
@@ -151,6 +158,7 @@ export class EventSequencer {
 
   flush(): void {
     const say = this.#onUpdate;
+    const { routes } = this.#sources;
     this.#flushIpSets();
     for (const [id, policy] of this.#policies.takeUpdates()) say({ type: 'policy', id, policy });
     for (const [id, profile] of this.#profiles.takeUpdates()) say({ type: 'profile', id, profile });
@@ -166,8 +174,8 @@ export class EventSequencer {
     for (const [cidr, route] of this.#blockRoutes.takeUpdates()) {
       say({ type: 'block-route', cidr, route });
     }
-    for (const [cidr, route] of this.#routes.takeUpdates()) say({ type: 'route', cidr, route });
-    for (const cidr of this.#routes.takeRemovals()) say({ type: 'route-remove', cidr });
+    for (const [cidr, route] of routes.takeUpdates()) say({ type: 'route', cidr, route });
+    for (const cidr of routes.takeRemovals()) say({ type: 'route-remove', cidr });
     for (const cidr of this.#blockRoutes.takeRemovals()) say({ type: 'block-route-remove', cidr });
     for (const cidr of this.#localBlocks.takeRemovals()) say({ type: 'local-block-remove', cidr });
     for (const name of this.#hosts.takeRemovals()) say({ type: 'host-remove', name });
@@ -188,7 +196,6 @@ export class EventSequencer {
       profiles: this.#profiles.size,
       endpoints: this.#endpoints.size,
       hostEndpoints: this.#hostEndpoints.size,
-      routes: this.#routes.size,
       hosts: this.#hosts.size,
       blockRoutes: this.#blockRoutes.size,
       localBlocks: this.#localBlocks.size,
@@ -203,8 +210,7 @@ export class EventSequencer {
         this.#localHost.pendingSize +
         this.#hosts.pendingSize +
         this.#blockRoutes.pendingSize +
-        this.#localBlocks.pendingSize +
-        this.#routes.pendingSize,
+        this.#localBlocks.pendingSize,
     };
   }
 
@@ -212,7 +218,7 @@ export class EventSequencer {
     for (const id of this.#newIpSets) {
       const kind = this.#ipSets.get(id);
       if (kind === undefined) continue;
-      this.#onUpdate({ type: 'ip-set', id, kind, members: this.#ipSetSource.membersOf(id) });
+      this.#onUpdate({ type: 'ip-set', id, kind, members: this.#sources.ipSets.membersOf(id) });
     }
     this.#newIpSets.clear();
     for (const [id, { added, removed }] of this.#memberChanges) {

@@ -5,9 +5,10 @@
  *   WorkloadEndpoint ─┬─> LocalEndpointFilter ─┬─> ActivePolicyCalculator ──┬──────────> PolicyResolver ──┐
  *                     │                        ├─> ActiveProfileCalculator ─│─┐             ^  ^         │
  *                     │                        └─> (endpoint itself) ───────│─│─────────────┘  │         │
- *                     ├─> IpSetMemberIndex                                  │ │                │         │
- *                     └─> RouteResolver ────────────────────────────────────│─│────────────────│───────┐ │
- *   HostEndpoint, GlobalNetworkSet, NetworkSet ─> IpSetMemberIndex          │ │                │       │ │
+ *                     └─> ContributorRegistry                               │ │                │         │
+ *   HostEndpoint, GlobalNetworkSet, NetworkSet ─> ContributorRegistry       │ │                │         │
+ *   ContributorRegistry ─┬─> IpSetMemberIndex                               │ │                │         │
+ *                        └─> RouteResolver ─────────────────────────────────│─│────────────────│───────┐ │
  *   GlobalNetworkPolicy, NetworkPolicy ─┬─> PolicySorter ───────────────────│─│────────────────┘       │ │
  *                                       └─> ActivePolicyCalculator          v v                        │ │
  *   Tier ─> PolicySorter                                             RuleScanner ─────────────────┐    │ │
@@ -36,6 +37,7 @@ import { ActivePolicyCalculator } from './active-policy-calculator.js';
 import { ActiveProfileCalculator } from './active-profile-calculator.js';
 import { subnetAddress } from './addresses.js';
 import { BlockResolver } from './block-resolver.js';
+import { ContributorRegistry } from './contributor-registry.js';
 import { Dispatcher, globalName, localName } from './dispatcher.js';
 import { EventSequencer } from './event-sequencer.js';
 import { IpSetMemberIndex } from './ip-set-member-index.js';
@@ -95,6 +97,7 @@ export class CalcGraph {
   readonly #activePolicies: ActivePolicyCalculator;
   readonly #activeProfiles: ActiveProfileCalculator;
   readonly #ruleScanner: RuleScanner;
+  readonly #contributors: ContributorRegistry;
   readonly #ipSetMembers: IpSetMemberIndex;
   readonly #policySorter: PolicySorter;
   readonly #workloadResolver: PolicyResolver<LocalEndpoint, DesiredWorkloadEndpoint>;
@@ -108,14 +111,28 @@ export class CalcGraph {
 
   constructor({ hostname, onUpdate }: CalcGraphOptions) {
     this.#onUpdate = onUpdate;
-    const ipSetMembers = new IpSetMemberIndex({
+    const contributors = new ContributorRegistry((change) => {
+      ipSetMembers.onContributor(change);
+      routeResolver.onContributor(change);
+    });
+    const routeResolver = new RouteResolver({
+      hostname,
+      contributors,
+      routeFor: (text, node) => {
+        const cidr = subnetAddress(text);
+        return blockResolver.covers(cidr, node) ? undefined : tunnelResolver.routeTo(cidr, node);
+      },
+    });
+    const ipSetMembers = new IpSetMemberIndex(contributors, {
       onMemberAdded: (id, member) => sequencer.onMemberAdded(id, member),
       onMemberRemoved: (id, member) => sequencer.onMemberRemoved(id, member),
     });
-    const sequencer = new EventSequencer(onUpdate, ipSetMembers);
+    const sequencer = new EventSequencer(onUpdate, {
+      ipSets: ipSetMembers,
+      routes: routeResolver,
+    });
     const ruleScanner = new RuleScanner({
       onIpSetActive: (definition) => {
-        // Told first: members that are found while the set is filled belong to its first full picture.
         sequencer.onIpSetAdded(definition.id, definition.kind);
         ipSetMembers.addSet(definition);
       },
@@ -178,17 +195,10 @@ export class CalcGraph {
       onLocalBlock: (cidr, isLocal) => sequencer.onLocalBlock(cidr, isLocal),
       onCoverage: (net) => routeResolver.reconsider(net),
     });
-    const routeResolver = new RouteResolver(
-      hostname,
-      (text, node) => {
-        const cidr = subnetAddress(text);
-        return blockResolver.covers(cidr, node) ? undefined : tunnelResolver.routeTo(cidr, node);
-      },
-      (cidr, route) => sequencer.onRoute(cidr, route),
-    );
     this.#tunnelResolver = tunnelResolver;
     this.#blockResolver = blockResolver;
     this.#routeResolver = routeResolver;
+    this.#contributors = contributors;
     this.#sequencer = sequencer;
     this.#registerEndpoints(hostname);
     this.#registerNetworks();
@@ -221,6 +231,7 @@ export class CalcGraph {
     const nodes = {
       dispatcher: this.#dispatcher.sizes(),
       localEndpointFilter: this.#localEndpointFilter.sizes(),
+      contributors: this.#contributors.sizes(),
       activePolicies: this.#activePolicies.sizes(),
       activeProfiles: this.#activeProfiles.sizes(),
       ruleScanner: this.#ruleScanner.sizes(),
@@ -243,7 +254,7 @@ export class CalcGraph {
       policies: said['policies'] ?? 0,
       profiles: said['profiles'] ?? 0,
       ipSets: said['ipSets'] ?? 0,
-      routes: said['routes'] ?? 0,
+      routes: this.#routeResolver.size,
       invalid: this.#dispatcher.invalid(),
       sizes: Object.fromEntries(sizes),
     };
@@ -254,19 +265,17 @@ export class CalcGraph {
       read: readWorkload,
       hear: (key, workload) => {
         const id = localName(key) as EndpointId;
-        const endpoint = workload?.endpoint ?? null;
-        this.#ipSetMembers.onContributor(globalName(key), workload?.contributor ?? null);
-        this.#routeResolver.onWorkloadEndpoint(id, endpoint);
-        this.#localEndpointFilter.onWorkloadEndpoint(id, endpoint);
+        this.#contributors.update(globalName(key), workload?.contributor ?? null);
+        this.#localEndpointFilter.onWorkloadEndpoint(id, workload);
       },
     });
     this.#dispatcher.register('HostEndpoint', {
       read: readHostEndpoint,
       hear: (key, host) => {
-        this.#ipSetMembers.onContributor(globalName(key), host?.contributor ?? null);
+        this.#contributors.update(globalName(key), host?.contributor ?? null);
         // A name has no slash and a workload's id has one, so that these ids never meet.
         const id = key.name as EndpointId;
-        const local = host?.node === hostname ? localHostEndpoint(host) : null;
+        const local = host?.spec.node === hostname ? localHostEndpoint(host) : null;
         this.#activePolicies.onLocalHostEndpoint(id, local?.labelled ?? null);
         this.#activeProfiles.onEndpointProfiles(id, local?.endpoint.profiles ?? []);
         this.#hostResolver.onLocalEndpoint(id, local?.endpoint ?? null);
@@ -278,7 +287,7 @@ export class CalcGraph {
     for (const kind of ['GlobalNetworkSet', 'NetworkSet']) {
       this.#dispatcher.register(kind, {
         read: readNetworkSet,
-        hear: (key, set) => this.#ipSetMembers.onContributor(globalName(key), set),
+        hear: (key, set) => this.#contributors.update(globalName(key), set),
       });
     }
     this.#dispatcher.register('Node', {

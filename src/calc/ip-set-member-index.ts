@@ -1,11 +1,13 @@
 /**
  * Members of the active IP sets: the union of what all matching endpoints and network sets contribute
- * (spec/policy.md 3.2), with a count per member, so that a shared address stays until its last contributor
- * goes. Does not decide which sets are active.
+ * (spec/policy.md 3.2). Keeps no lists of members: a member is in a set as long as some holder of its network is of a
+ * class that the set's selector matches. Does not decide which sets are active.
  */
+import { NumberList, NumberLists } from '../base/collections/number-lists.js';
 import type { IpSetId, IpSetKind, IpSetMember } from '../model/desired.js';
+import type { ContributorChange, ContributorRegistry, NamedPort } from './contributor-registry.js';
 import type { Labels } from './effective-labels.js';
-import { LabelIndex } from './label-index.js';
+import { type LabelClass, LabelClasses } from './label-classes.js';
 import { carriesPorts } from './protocols.js';
 import type { IndexedSelector } from './selector-candidates.js';
 
@@ -17,150 +19,231 @@ export interface IpSetDefinition {
   readonly port?: { readonly name: string; readonly protocol?: number };
 }
 
-export interface NamedPort {
-  readonly name: string;
-  readonly protocol: number;
-  readonly port: number;
-}
-
-/** What one endpoint or network set brings to the sets it is in. Hundreds of thousands are kept. */
-export interface Contribution {
-  /** Masked canonical CIDRs; most contribute just one, which is kept bare. */
-  readonly nets: string | readonly string[];
-  /** Of each address in nets, which then are single addresses. */
-  readonly ports: readonly NamedPort[];
-}
-
-/** An endpoint or network set as seen by selectors of rules. */
-export interface Contributor {
-  readonly labels: Labels;
-  readonly profiles: readonly string[];
-  readonly contribution: Contribution;
-}
-
 export interface MemberListener {
   onMemberAdded(id: IpSetId, member: IpSetMember): void;
   onMemberRemoved(id: IpSetId, member: IpSetMember): void;
 }
 
-interface ActiveIpSet {
-  readonly definition: IpSetDefinition;
-  /** How many contributions bring the member. */
-  readonly counts: Map<IpSetMember, number>;
+type Group = LabelClass<IpSetId, NumberList>;
+
+/** What a contributor brings, and to which sets. */
+interface Contribution {
+  readonly sets: ReadonlySet<IpSetId>;
+  readonly nets: readonly number[];
+  readonly ports: readonly NamedPort[];
+}
+
+/** One of its possible members of a set; `port` of 'ip-port' sets alone. */
+interface Brought {
+  readonly contributor: number;
+  readonly net: number;
+  readonly port: NamedPort | undefined;
 }
 
 export class IpSetMemberIndex {
   readonly #listener: MemberListener;
-  readonly #contributions = new Map<string, Contribution>();
-  readonly #sets = new Map<IpSetId, ActiveIpSet>();
-  readonly #labelIndex: LabelIndex<IpSetId, string>;
+  readonly #contributors: ContributorRegistry;
+  readonly #sets = new Map<IpSetId, IpSetDefinition>();
+  readonly #classes: LabelClasses<IpSetId, NumberList>;
+  readonly #membersOfClasses = new NumberLists();
+  /** By contributor. */
+  readonly #classOf: (Group | undefined)[] = [];
+  /** By contributor; replicas share one list. */
+  readonly #portsOf: (readonly NamedPort[])[] = [];
 
-  constructor(listener: MemberListener) {
+  constructor(contributors: ContributorRegistry, listener: MemberListener) {
+    this.#contributors = contributors;
     this.#listener = listener;
-    this.#labelIndex = new LabelIndex<IpSetId, string>({
-      onMatchStarted: (set, id) => this.#contribute(set, this.#contributions.get(id)),
-      onMatchStopped: (set, id) => this.#withdraw(set, this.#contributions.get(id)),
+    this.#classes = new LabelClasses<IpSetId, NumberList>(() => new NumberList(), {
+      onMatchStarted: (set, group) => {
+        for (const member of this.#onlyIn(set, group)) listener.onMemberAdded(set, member);
+      },
+      onMatchStopped: (set, group) => {
+        for (const member of this.#onlyIn(set, group)) listener.onMemberRemoved(set, member);
+      },
     });
   }
 
-  onContributor(id: string, contributor: Contributor | null): void {
-    if (contributor === null) {
-      this.#labelIndex.removeItem(id);
-      this.#contributions.delete(id);
-      return;
+  onContributor({ contributor, value, before, after }: ContributorChange): void {
+    const was = this.#classOf[contributor];
+    const is = value === null ? undefined : this.#classes.acquire(value.labels, value.profiles);
+    const portsBefore = this.#portsOf[contributor] ?? NO_PORTS;
+    const ports = value?.ports ?? NO_PORTS;
+    if (was !== is || before !== after || !isSamePorts(portsBefore, ports)) {
+      const from = { sets: was?.matches ?? NO_SETS, nets: before, ports: portsBefore };
+      const to = { sets: is?.matches ?? NO_SETS, nets: after, ports };
+      // Starts first, so that an address does not go in between.
+      for (const [set, brought] of this.#difference(contributor, to, from)) {
+        this.#listener.onMemberAdded(set, this.#textOf(brought));
+      }
+      for (const [set, brought] of this.#difference(contributor, from, to)) {
+        this.#listener.onMemberRemoved(set, this.#textOf(brought));
+      }
     }
-    this.#swap(id, contributor.contribution);
-    this.#labelIndex.updateItem(id, { labels: contributor.labels, parents: contributor.profiles });
+    this.#portsOf[contributor] = ports;
+    if (was !== is) {
+      if (was !== undefined) this.#membersOfClasses.remove(was.members, contributor);
+      if (is !== undefined) this.#membersOfClasses.add(is.members, contributor);
+      this.#classOf[contributor] = is;
+    }
+    if (was !== undefined) this.#classes.release(was);
   }
 
   onProfileLabels(name: string, labels: Labels | null): void {
-    this.#labelIndex.updateParent(name, labels);
+    this.#classes.updateParent(name, labels);
   }
 
+  /** Nothing is told of the members it has now: see membersOf(). */
   addSet(definition: IpSetDefinition): void {
-    this.#sets.set(definition.id, { definition, counts: new Map() });
-    this.#labelIndex.updateSelector(definition.id, definition.selector);
+    this.#classes.updateSelector(definition.id, definition.selector);
+    this.#sets.set(definition.id, definition);
   }
 
+  /** Nor of the members it had. */
   removeSet(id: IpSetId): void {
-    this.#sets.delete(id); // First, so that nobody hears of the members going.
-    this.#labelIndex.removeSelector(id);
+    this.#sets.delete(id);
+    this.#classes.removeSelector(id);
   }
 
   /** In no particular order. */
   membersOf(id: IpSetId): readonly IpSetMember[] {
-    return [...(this.#sets.get(id)?.counts.keys() ?? [])];
+    const set = this.#sets.get(id);
+    if (set === undefined) return [];
+    const { nets } = this.#contributors;
+    const members: IpSetMember[] = [];
+    for (const { members: contributors } of this.#classes.matchedBy(id)) {
+      for (const brought of this.#broughtBy(set, contributors)) {
+        // Of several that bring it, one is enough.
+        if (!nets.isShared(brought.net) || !this.#isBroughtBefore(set, brought)) {
+          members.push(this.#textOf(brought));
+        }
+      }
+    }
+    return members;
   }
 
   sizes(): Readonly<Record<string, number>> {
-    return {
-      ...this.#labelIndex.sizes(),
-      contributors: this.#contributions.size,
-      sets: this.#sets.size,
-    };
+    return { ...this.#classes.sizes(), sets: this.#sets.size };
   }
 
-  /** What matched so far swaps contributions; the labels are looked at afterwards. */
-  #swap(id: string, after: Contribution): void {
-    const before = this.#contributions.get(id);
-    if (before !== undefined && sameContribution(before, after)) return;
-    this.#contributions.set(id, after);
-    if (before === undefined) return;
-    for (const set of this.#labelIndex.selectorsOf(id)) {
-      this.#contribute(set, after);
-      this.#withdraw(set, before);
-    }
-  }
-
-  #contribute(id: IpSetId, contributor: Contribution | undefined): void {
+  /** What nobody but this class brings, each once. Nothing of sets that are being added or removed. */
+  *#onlyIn(id: IpSetId, group: Group): Generator<IpSetMember> {
     const set = this.#sets.get(id);
-    if (set === undefined || contributor === undefined) return;
-    for (const member of contribution(set.definition, contributor)) {
-      const count = set.counts.get(member) ?? 0;
-      set.counts.set(member, count + 1);
-      if (count === 0) this.#listener.onMemberAdded(id, member);
+    if (set === undefined) return;
+    for (const brought of this.#broughtBy(set, group.members)) {
+      if (!this.#isBroughtByOthers(set, brought, group)) yield this.#textOf(brought);
     }
   }
 
-  #withdraw(id: IpSetId, contributor: Contribution | undefined): void {
-    const set = this.#sets.get(id);
-    if (set === undefined || contributor === undefined) return;
-    for (const member of contribution(set.definition, contributor)) {
-      const count = set.counts.get(member) ?? 0;
-      if (count > 1) set.counts.set(member, count - 1);
-      else if (set.counts.delete(member)) this.#listener.onMemberRemoved(id, member);
+  *#broughtBy(set: IpSetDefinition, contributors: NumberList): Generator<Brought> {
+    for (const contributor of this.#membersOfClasses.numbers(contributors)) {
+      for (const net of this.#contributors.netsOf(contributor)) {
+        for (const port of portsFor(set, this.#portsOf[contributor] ?? NO_PORTS)) {
+          yield { contributor, net, port };
+        }
+      }
     }
+  }
+
+  /** What `from` brings to sets, but neither `to` nor anybody else. */
+  *#difference(
+    contributor: number,
+    from: Contribution,
+    to: Contribution,
+  ): Generator<readonly [IpSetId, Brought]> {
+    if (from.sets.size === 0 || from.nets.length === 0) return;
+    const isStillHeld = membershipOf(to.nets);
+    for (const id of from.sets) {
+      const set = this.#sets.get(id);
+      if (set === undefined) continue;
+      const stays = to.sets.has(id);
+      for (const port of portsFor(set, from.ports)) {
+        const staysAtPort = stays && hasPort(set, to.ports, port);
+        for (const net of from.nets) {
+          if (staysAtPort && isStillHeld(net)) continue;
+          const brought = { contributor, net, port };
+          if (!this.#isBroughtByOthers(set, brought)) yield [id, brought];
+        }
+      }
+    }
+  }
+
+  /** Within `group`, contributors that come first alone count, so that exactly one of the class is not passed over. */
+  #isBroughtByOthers(set: IpSetDefinition, brought: Brought, group?: Group): boolean {
+    const { nets } = this.#contributors;
+    if (!nets.isShared(brought.net)) return false;
+    for (const other of nets.holders(brought.net)) {
+      const its = this.#classOf[other];
+      if (other === brought.contributor || its === undefined) continue;
+      const counts = its === group ? other < brought.contributor : its.matches.has(set.id);
+      if (counts && hasPort(set, this.#portsOf[other] ?? NO_PORTS, brought.port)) return true;
+    }
+    return false;
+  }
+
+  /** By a contributor that matches and comes first. */
+  #isBroughtBefore(set: IpSetDefinition, { contributor, net, port }: Brought): boolean {
+    for (const other of this.#contributors.nets.holders(net)) {
+      if (other >= contributor || !this.#classOf[other]?.matches.has(set.id)) continue;
+      if (hasPort(set, this.#portsOf[other] ?? NO_PORTS, port)) return true;
+    }
+    return false;
+  }
+
+  #textOf({ net, port }: Brought): IpSetMember {
+    const text = this.#contributors.nets.text(net);
+    if (port === undefined) return text;
+    return `${text.slice(0, text.indexOf('/'))},${port.protocol}:${port.port}`;
   }
 }
 
-function contribution(set: IpSetDefinition, contributor: Contribution): readonly IpSetMember[] {
-  const nets = typeof contributor.nets === 'string' ? [contributor.nets] : contributor.nets;
-  const wanted = set.port;
-  if (wanted === undefined) return nets;
-  return contributor.ports
-    .filter(({ name, protocol }) => name === wanted.name && fits(protocol, wanted.protocol))
-    .flatMap(({ protocol, port }) =>
-      nets.map((net) => `${net.slice(0, net.indexOf('/'))},${protocol}:${port}`),
-    );
+const NO_SETS: ReadonlySet<never> = new Set();
+const NO_PORTS: readonly NamedPort[] = [];
+/** An address is a member by itself. */
+const WITHOUT_PORT: readonly undefined[] = [undefined];
+
+/** The ports that make members of the set; of a set of addresses the one that is none. */
+function portsFor(
+  { port: wanted }: IpSetDefinition,
+  ports: readonly NamedPort[],
+): readonly (NamedPort | undefined)[] {
+  return wanted === undefined ? WITHOUT_PORT : ports.filter((port) => fits(wanted, port));
 }
 
-function fits(protocol: number, wanted: number | undefined): boolean {
-  return wanted === undefined ? carriesPorts(protocol) : protocol === wanted;
-}
-
-function sameContribution(a: Contribution, b: Contribution): boolean {
-  return (
-    sameNets(a.nets, b.nets) &&
-    a.ports.length === b.ports.length &&
-    a.ports.every((port, i) => samePort(port, b.ports[i]))
+/** Whether the ports make the same member of the set. */
+function hasPort(
+  { port: wanted }: IpSetDefinition,
+  ports: readonly NamedPort[],
+  port: NamedPort | undefined,
+): boolean {
+  if (wanted === undefined || port === undefined) return true;
+  return ports.some(
+    (other) => other.protocol === port.protocol && other.port === port.port && fits(wanted, other),
   );
 }
 
-function samePort(a: NamedPort, b: NamedPort | undefined): boolean {
+function fits(
+  wanted: { readonly name: string; readonly protocol?: number },
+  { name, protocol }: NamedPort,
+): boolean {
+  if (name !== wanted.name) return false;
+  return wanted.protocol === undefined ? carriesPorts(protocol) : protocol === wanted.protocol;
+}
+
+function isSamePorts(a: readonly NamedPort[], b: readonly NamedPort[]): boolean {
+  if (a === b) return true;
+  return a.length === b.length && a.every((port, index) => isSamePort(port, b[index]));
+}
+
+function isSamePort(a: NamedPort, b: NamedPort | undefined): boolean {
   return b !== undefined && a.name === b.name && a.protocol === b.protocol && a.port === b.port;
 }
 
-function sameNets(a: Contribution['nets'], b: Contribution['nets']): boolean {
-  if (typeof a === 'string' || typeof b === 'string') return a === b;
-  return a.length === b.length && a.every((value, i) => value === b[i]);
+const SHORT = 8;
+
+/** A network set may have a hundred thousand. */
+function membershipOf(nets: readonly number[]): (net: number) => boolean {
+  if (nets.length <= SHORT) return (net) => nets.includes(net);
+  const set = new Set(nets);
+  return (net) => set.has(net);
 }

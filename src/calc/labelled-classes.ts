@@ -3,11 +3,11 @@
  * Only labels that some selector makes demands of are filed: most labels (a pod's template hash, say) are never
  * asked about, and filing them would cost more than all else that is known of a class.
  */
-import type { Labels } from './effective-labels.js';
+import type { LabelView } from './effective-labels.js';
 import type { Demand } from './selector-candidates.js';
 
 interface Labelled {
-  readonly labels: Labels;
+  readonly labels: LabelView;
 }
 
 interface LabelHolders<Class> {

@@ -4,9 +4,14 @@
  * go (spec/policy.md 2.2, spec/networking.md 3).
  */
 import type { EndpointId } from '../model/desired.js';
-import type { StoredObject, WorkloadEndpointSpec } from './stored-objects.js';
+import type { OwnLabels } from './effective-labels.js';
+import type { WorkloadEndpointSpec } from './stored-objects.js';
 
-export type StoredWorkload = StoredObject<WorkloadEndpointSpec>;
+export interface StoredWorkload {
+  readonly namespace: string | undefined;
+  readonly spec: WorkloadEndpointSpec;
+  readonly labels: OwnLabels;
+}
 
 export class LocalEndpointFilter {
   readonly #hostname: string;
@@ -74,7 +79,7 @@ export class LocalEndpointFilter {
 }
 
 /** Sorts as the tuple (orchestrator, workload, endpoint) does; the id makes it unique. */
-function rank(id: EndpointId, { metadata, spec }: StoredWorkload): string {
+function rank(id: EndpointId, { namespace, spec }: StoredWorkload): string {
   const workload = spec.pod ?? spec.containerID ?? spec.workload ?? '';
-  return [spec.orchestrator, `${metadata.namespace}/${workload}`, spec.endpoint, id].join('\u0000');
+  return [spec.orchestrator, `${namespace}/${workload}`, spec.endpoint, id].join('\u0000');
 }

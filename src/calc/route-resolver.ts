@@ -1,19 +1,13 @@
 /**
  * Where addresses of workloads on other hosts are reached: through that host's own address. No route without a
  * usable Node; none for an address that a workload of this host holds. Of several remote claims on one address,
- * the first endpoint by id whose node is usable wins. Does not decide between tunnel and wire: RouteChoice does.
+ * the first endpoint by name whose node is usable wins. Does not decide between tunnel and wire: RouteChoice does.
  */
-import type { DesiredRoute, EndpointId } from '../model/desired.js';
-import { endpointAddress } from './addresses.js';
-import type { StoredWorkload } from './local-endpoint-filter.js';
-import { MultiMap } from './multi-map.js';
-
-const NO_HOPS: NextHops = { 4: undefined, 6: undefined };
-
-interface Claim {
-  readonly node: string;
-  readonly cidrs: readonly string[];
-}
+import { IntColumn } from '../base/collections/int-column.js';
+import { NumberList, NumberLists } from '../base/collections/number-lists.js';
+import { NumberPool } from '../base/collections/number-pool.js';
+import type { DesiredRoute } from '../model/desired.js';
+import type { ContributorChange, ContributorRegistry } from './contributor-registry.js';
 
 /** A node's next hops by family of the destination. */
 export type NextHops = Readonly<Record<4 | 6, string | undefined>>;
@@ -21,120 +15,165 @@ export type NextHops = Readonly<Record<4 | 6, string | undefined>>;
 /** The route of an endpoint's address that lives on this node; undefined: it needs none of its own. */
 export type RouteChoice = (cidr: string, node: string) => DesiredRoute | undefined;
 
+export interface RouteResolverOptions {
+  readonly hostname: string;
+  readonly contributors: ContributorRegistry;
+  /** Asked at flush. */
+  readonly routeFor: RouteChoice;
+}
+
+/** Known of because it is there, or because endpoints say that they are on it. */
+interface NodeEntry {
+  readonly number: number;
+  readonly name: string;
+  readonly endpoints: NumberList;
+  hops: NextHops;
+}
+
+const NO_NODE = -1;
+const NO_HOPS: NextHops = { 4: undefined, 6: undefined };
+
 export class RouteResolver {
   readonly #hostname: string;
-  readonly #onRoute: (cidr: string, route: DesiredRoute | null) => void;
-  readonly #claims = new Map<EndpointId, Claim>();
-  readonly #claimants = new MultiMap<string, EndpointId>();
-  readonly #endpointsByNode = new MultiMap<string, EndpointId>();
-  readonly #nextHops = new Map<string, NextHops>();
-  readonly #routes = new Map<string, DesiredRoute>();
-
+  readonly #contributors: ContributorRegistry;
   readonly #routeFor: RouteChoice;
+  readonly #nodes = new Map<string, NodeEntry>();
+  readonly #nodesByNumber: (NodeEntry | undefined)[] = [];
+  readonly #nodeNumbers = new NumberPool();
+  /** By contributor. */
+  readonly #nodeOf = new IntColumn(NO_NODE);
+  readonly #endpointsOnNode = new NumberLists();
+  /** Networks whose route may have changed. */
+  readonly #dirty = new Set<number>();
+  /** By network. Those that have one are pinned. */
+  readonly #said: (DesiredRoute | undefined)[] = [];
+  #saidCount = 0;
 
-  constructor(
-    hostname: string,
-    routeFor: RouteChoice,
-    onRoute: (cidr: string, route: DesiredRoute | null) => void,
-  ) {
+  constructor({ hostname, contributors, routeFor }: RouteResolverOptions) {
     this.#hostname = hostname;
+    this.#contributors = contributors;
     this.#routeFor = routeFor;
-    this.#onRoute = onRoute;
   }
 
   /** The choice for this address, if an endpoint has it, may be another now. */
   reconsider(cidr: string): void {
-    if (!isEmpty(this.#claimants.get(cidr))) this.#resolve(cidr);
+    const net = this.#contributors.nets.find(cidr);
+    if (net !== undefined) this.#dirty.add(net);
   }
 
   reconsiderAll(): void {
-    for (const { cidrs } of this.#claims.values()) for (const cidr of cidrs) this.#resolve(cidr);
+    for (const net of this.#contributors.nets.all()) this.#dirty.add(net);
   }
 
-  onWorkloadEndpoint(id: EndpointId, endpoint: StoredWorkload | null): void {
-    const before = this.#claims.get(id);
-    const after = endpoint === null ? undefined : claimOf(endpoint);
-    if (sameClaim(before, after)) return;
-    if (before !== undefined) this.#drop(id, before);
-    if (after !== undefined) this.#take(id, after);
-    for (const cidr of new Set([...(before?.cidrs ?? []), ...(after?.cidrs ?? [])])) {
-      this.#resolve(cidr);
+  onContributor({ contributor, value, before, after }: ContributorChange): void {
+    const was = this.#nodesByNumber[this.#nodeOf.get(contributor)];
+    const name = value?.node ?? '';
+    if (was === undefined && name === '') return;
+    if (was?.name === name && before === after) return;
+    if (was?.name !== name) this.#move(contributor, was, name);
+    for (const net of before) this.#dirty.add(net);
+    if (before !== after) for (const net of after) this.#dirty.add(net);
+  }
+
+  /** Also when just the choice for what lives there may be another. */
+  onNode(name: string, hops: NextHops | null): void {
+    const known = this.#nodes.get(name);
+    if (known === undefined && hops === null) return;
+    const node = known ?? this.#openNode(name);
+    node.hops = hops ?? NO_HOPS;
+    for (const endpoint of this.#endpointsOnNode.numbers(node.endpoints)) {
+      for (const net of this.#contributors.netsOf(endpoint)) this.#dirty.add(net);
+    }
+    this.#closeUnused(node);
+  }
+
+  /** What differs from what was said; removals stay pending. */
+  *takeUpdates(): Generator<readonly [cidr: string, route: DesiredRoute]> {
+    const { nets } = this.#contributors;
+    for (const net of this.#dirty) {
+      const before = this.#said[net];
+      const after = this.#choose(net);
+      if (after === undefined && before !== undefined) continue;
+      this.#dirty.delete(net);
+      if (after === undefined || isSameRoute(before, after)) continue;
+      this.#said[net] = after;
+      if (before === undefined) {
+        this.#saidCount++;
+        nets.pin(net);
+      }
+      yield [nets.text(net), after];
     }
   }
 
-  onNode(name: string, node: NextHops | null): void {
-    const hops = node ?? NO_HOPS;
-    const before = this.#nextHops.get(name);
-    if (before?.[4] === hops[4] && before?.[6] === hops[6]) return;
-    if (hops[4] === undefined && hops[6] === undefined) this.#nextHops.delete(name);
-    else this.#nextHops.set(name, hops);
-    for (const id of this.#endpointsByNode.get(name)) {
-      for (const cidr of this.#claims.get(id)?.cidrs ?? []) this.#resolve(cidr);
+  *takeRemovals(): Generator<string> {
+    const { nets } = this.#contributors;
+    for (const net of this.#dirty) {
+      this.#said[net] = undefined;
+      this.#saidCount--;
+      yield nets.text(net);
+      nets.unpin(net);
     }
+    this.#dirty.clear();
+  }
+
+  /** Routes that were said. */
+  get size(): number {
+    return this.#saidCount;
   }
 
   sizes(): Readonly<Record<string, number>> {
-    return {
-      claims: this.#claims.size,
-      cidrs: this.#claimants.size,
-      nodesWithEndpoints: this.#endpointsByNode.size,
-      nodes: this.#nextHops.size,
-      routes: this.#routes.size,
-    };
+    return { nodes: this.#nodes.size, routes: this.#saidCount, dirty: this.#dirty.size };
   }
 
-  #take(id: EndpointId, claim: Claim): void {
-    this.#claims.set(id, claim);
-    this.#endpointsByNode.add(claim.node, id);
-    for (const cidr of claim.cidrs) this.#claimants.add(cidr, id);
-  }
-
-  #drop(id: EndpointId, claim: Claim): void {
-    this.#claims.delete(id);
-    this.#endpointsByNode.delete(claim.node, id);
-    for (const cidr of claim.cidrs) this.#claimants.delete(cidr, id);
-  }
-
-  #resolve(cidr: string): void {
-    const before = this.#routes.get(cidr);
-    const after = this.#choose(cidr);
-    if (before === after) return;
-    if (after === undefined) this.#routes.delete(cidr);
-    else this.#routes.set(cidr, after);
-    this.#onRoute(cidr, after ?? null);
-  }
-
-  #choose(cidr: string): DesiredRoute | undefined {
-    const family = cidr.includes(':') ? 6 : 4;
-    let best: { readonly id: EndpointId; readonly node: string } | undefined;
-    for (const id of this.#claimants.get(cidr)) {
-      const node = this.#claims.get(id)?.node;
-      if (node === undefined) continue;
-      if (node === this.#hostname) return undefined;
-      const nextHop = this.#nextHops.get(node)?.[family];
-      if (nextHop === undefined || (best !== undefined && best.id < id)) continue;
-      best = { id, node };
+  #move(contributor: number, from: NodeEntry | undefined, to: string): void {
+    if (from !== undefined) {
+      this.#endpointsOnNode.remove(from.endpoints, contributor);
+      this.#closeUnused(from);
     }
-    return best === undefined ? undefined : this.#routeFor(cidr, best.node);
+    if (to === '') {
+      this.#nodeOf.set(contributor, NO_NODE);
+      return;
+    }
+    const node = this.#nodes.get(to) ?? this.#openNode(to);
+    this.#endpointsOnNode.add(node.endpoints, contributor);
+    this.#nodeOf.set(contributor, node.number);
+  }
+
+  #openNode(name: string): NodeEntry {
+    const number = this.#nodeNumbers.take();
+    const node = { number, name, endpoints: new NumberList(), hops: NO_HOPS };
+    this.#nodes.set(name, node);
+    this.#nodesByNumber[number] = node;
+    return node;
+  }
+
+  #closeUnused(node: NodeEntry): void {
+    const { number, name, endpoints, hops } = node;
+    if (!endpoints.isEmpty || hops[4] !== undefined || hops[6] !== undefined) return;
+    this.#nodes.delete(name);
+    this.#nodesByNumber[number] = undefined;
+    this.#nodeNumbers.release(number);
+  }
+
+  #choose(net: number): DesiredRoute | undefined {
+    const cidr = this.#contributors.nets.text(net);
+    const family = cidr.includes(':') ? 6 : 4;
+    let best: NodeEntry | undefined;
+    let bestName = '';
+    for (const holder of this.#contributors.nets.holders(net)) {
+      const node = this.#nodesByNumber[this.#nodeOf.get(holder)];
+      if (node === undefined) continue;
+      if (node.name === this.#hostname) return undefined;
+      if (node.hops[family] === undefined) continue;
+      const name = this.#contributors.nameOf(holder);
+      if (best === undefined || name < bestName) [best, bestName] = [node, name];
+    }
+    return best === undefined ? undefined : this.#routeFor(cidr, best.name);
   }
 }
 
-const isEmpty = (values: Iterable<unknown>): boolean => {
-  for (const _ of values) return false;
-  return true;
-};
-
-function claimOf({ spec }: StoredWorkload): Claim | undefined {
-  const nets = spec.ipNetworks ?? [];
-  if (spec.node === undefined || spec.node === '' || nets.length === 0) return undefined;
-  return { node: spec.node, cidrs: nets.map((net) => endpointAddress(net).net) };
-}
-
-function sameClaim(a: Claim | undefined, b: Claim | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return (
-    a.node === b.node &&
-    a.cidrs.length === b.cidrs.length &&
-    a.cidrs.every((cidr, i) => cidr === b.cidrs[i])
-  );
+function isSameRoute(a: DesiredRoute | undefined, b: DesiredRoute): boolean {
+  if (a === b || a === undefined) return a === b;
+  const isSamePlace = a.node === b.node && a.nextHop === b.nextHop;
+  return isSamePlace && a.encapsulation === b.encapsulation && a.isHost === b.isHost;
 }

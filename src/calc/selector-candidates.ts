@@ -3,12 +3,12 @@
  * filed under its most selective demand, or under none. A superset of the answer, never less.
  */
 import type { Restrictions } from '../model/selector/restrictions.js';
-import type { Labels } from './effective-labels.js';
+import type { LabelView } from './effective-labels.js';
 import { MultiMap } from './multi-map.js';
 
 export interface IndexedSelector {
   readonly restrictions: Restrictions;
-  matches(labels: Labels): boolean;
+  matches(labels: LabelView): boolean;
 }
 
 /** Where a selector is filed: under values of a label, under a label, or (undefined) nowhere. */
@@ -57,7 +57,7 @@ export class SelectorCandidates<Id> {
   }
 
   /** Each at most once: a label has one value, and a selector is filed under one label. */
-  *candidates(labels: Labels): Generator<Id> {
+  *candidates(labels: LabelView): Generator<Id> {
     yield* this.#unrestricted;
     for (const [label, value] of labels) {
       yield* this.#byLabel.get(label);

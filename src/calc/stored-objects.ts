@@ -2,11 +2,11 @@
  * What calc reads of each kind. Narrow on purpose: fields that decide nothing here are not named. Values have
  * been validated before they arrive (spec/resources.md 7, 9, 10).
  */
-import type { Metadata } from '../model/update.js';
 
-export interface StoredObject<Spec> {
-  readonly metadata: Metadata;
-  readonly spec: Spec;
+/** Namespace as the key has it, not the object. */
+export interface StoredMetadata {
+  readonly namespace: string | undefined;
+  readonly labels: Readonly<Record<string, string>> | undefined;
 }
 
 export interface StoredPort {

@@ -13,9 +13,10 @@ import { hostAddress, subnetAddress } from './addresses.js';
 import type { Block } from './block-resolver.js';
 import type { CompiledSelector } from './compiled-selector.js';
 import { hostContributor, networkSetContributor, workloadContributor } from './contributors.js';
-import { type Labels, ownLabels, workloadLabels } from './effective-labels.js';
-import type { Contributor } from './ip-set-member-index.js';
+import type { Contributor } from './contributor-registry.js';
+import type { Labels } from './effective-labels.js';
 import type { LabelledItem } from './label-index.js';
+import type { StoredWorkload } from './local-endpoint-filter.js';
 import { appliesTo } from './policy-direction.js';
 import type { LocalEndpoint, LocalHostEndpoint } from './policy-resolver.js';
 import { policySelector } from './policy-selector.js';
@@ -32,16 +33,14 @@ import type {
   PoolSpec,
   ProfileSpec,
   RuleLists,
-  StoredObject,
+  StoredMetadata,
   TierSpec,
   WorkloadEndpointSpec,
 } from './stored-objects.js';
 import type { NodePlace, Pool } from './tunnel-resolver.js';
 
-function objectOf<Spec extends object>(key: ResourceKey, value: Resource): StoredObject<Spec> {
-  const { namespace: _, ...metadata } = value.metadata;
-  const place = key.namespace === undefined ? {} : { namespace: key.namespace };
-  return { metadata: { ...metadata, ...place, name: key.name }, spec: specOf<Spec>(value) };
+function metadataOf({ namespace }: ResourceKey, { metadata }: Resource): StoredMetadata {
+  return { namespace, labels: metadata.labels };
 }
 
 /** Its kind says what it holds. */
@@ -49,29 +48,28 @@ function specOf<Spec extends object>({ spec }: Resource): Spec {
   return (spec ?? {}) as Spec;
 }
 
-export interface ReadWorkload {
-  readonly endpoint: StoredObject<WorkloadEndpointSpec>;
+export interface ReadWorkload extends StoredWorkload {
   readonly contributor: Contributor;
 }
 
 export function readWorkload(key: ResourceKey, value: Resource): ReadWorkload {
-  const endpoint = objectOf<WorkloadEndpointSpec>(key, value);
-  return { endpoint, contributor: workloadContributor(endpoint) };
+  const spec = specOf<WorkloadEndpointSpec>(value);
+  const contributor = workloadContributor(metadataOf(key, value), spec);
+  return { namespace: key.namespace, spec, labels: contributor.labels, contributor };
 }
 
 export interface ReadHostEndpoint {
-  readonly object: StoredObject<HostEndpointSpec>;
-  readonly node: string | undefined;
+  readonly spec: HostEndpointSpec;
   readonly contributor: Contributor;
 }
 
 export function readHostEndpoint(key: ResourceKey, value: Resource): ReadHostEndpoint {
-  const object = objectOf<HostEndpointSpec>(key, value);
-  return { object, node: object.spec.node, contributor: hostContributor(object) };
+  const spec = specOf<HostEndpointSpec>(value);
+  return { spec, contributor: hostContributor(metadataOf(key, value), spec) };
 }
 
 export function readNetworkSet(key: ResourceKey, value: Resource): Contributor {
-  return networkSetContributor(objectOf<NetworkSetSpec>(key, value));
+  return networkSetContributor(metadataOf(key, value), specOf<NetworkSetSpec>(value));
 }
 
 export interface ReadNode {
@@ -187,13 +185,13 @@ function checkRules({ ingress, egress }: RuleLists): void {
 }
 
 /** A workload of this host: as policies see it, and as the dataplane does. */
-export function localEndpoint(object: StoredObject<WorkloadEndpointSpec>): {
+export function localEndpoint({ spec, labels }: StoredWorkload): {
   readonly labelled: LabelledItem;
   readonly endpoint: LocalEndpoint;
 } {
-  const { interfaceName = '', ipNetworks = [], mac, profiles = [] } = object.spec;
+  const { interfaceName = '', ipNetworks = [], mac, profiles = [] } = spec;
   return {
-    labelled: { labels: workloadLabels(object), parents: profiles },
+    labelled: { labels, parents: profiles },
     endpoint: {
       interfaceName,
       addresses: [...new Set(ipNetworks.map(hostAddress))],
@@ -204,13 +202,13 @@ export function localEndpoint(object: StoredObject<WorkloadEndpointSpec>): {
 }
 
 /** A host endpoint of this host, likewise. */
-export function localHostEndpoint({ object }: ReadHostEndpoint): {
+export function localHostEndpoint({ spec, contributor }: ReadHostEndpoint): {
   readonly labelled: LabelledItem;
   readonly endpoint: LocalHostEndpoint;
 } {
-  const { interfaceName = '', expectedIPs = [], profiles = [] } = object.spec;
+  const { interfaceName = '', expectedIPs = [], profiles = [] } = spec;
   return {
-    labelled: { labels: ownLabels(object.metadata), parents: profiles },
+    labelled: { labels: contributor.labels, parents: profiles },
     endpoint: {
       interfaceName,
       expectedIPs: [...new Set(expectedIPs.map(hostAddress))],
