@@ -11,7 +11,10 @@ enum mgy_constant {
 	MGY_CONST_L4_ELEMENTS = MGY_L4_ELEMENTS,
 	MGY_CONST_CELL_ALLOW = MGY_CELL_ALLOW,
 	MGY_CONST_CELL_LOG = MGY_CELL_LOG,
+	MGY_CONST_CELL_CONTINUE = MGY_CELL_CONTINUE,
 	MGY_CONST_CELL_TRACE_SHIFT = MGY_CELL_TRACE_SHIFT,
+	MGY_CONST_HEP_WORKLOADS = MGY_HEP_WORKLOADS,
+	MGY_CONST_FAILSAFES = MGY_FAILSAFES,
 	MGY_CONST_FWD_SHIFT = MGY_FWD_SHIFT,
 };
 
@@ -21,6 +24,7 @@ struct mgy_abi_types {
 	enum mgy_l4_slot l4_slot;
 	enum mgy_ps_mode ps_mode;
 	enum mgy_block block;
+	enum mgy_stage stage;
 	enum mgy_ct_flag ct_flag;
 	enum mgy_fwd fwd;
 	enum mgy_reason reason;
@@ -29,6 +33,8 @@ struct mgy_abi_types {
 	struct mgy_info info;
 	struct mgy_ep ep;
 	struct mgy_nh nh;
+	struct mgy_hep hep;
+	struct mgy_failsafe failsafe;
 	struct mgy_l4page l4page;
 	struct mgy_line line;
 	struct mgy_ct_key ct_key;

@@ -73,7 +73,7 @@ _Static_assert(sizeof(struct mgy_l4page) == 1024, "mgy_l4page is ABI: bump the m
  * Policy set: mgy_ps holds one word each, replaced in one store:
  * bits 0-7 mode, 8-23 generation, 24-63 first line of the block in mgy_arena.
  */
-enum mgy_ps_mode { MGY_PS_DENY, MGY_PS_ALLOW, MGY_PS_DENSE };
+enum mgy_ps_mode { MGY_PS_DENY, MGY_PS_ALLOW, MGY_PS_DENSE, MGY_PS_TWO_SIDED };
 
 /* The arena is made of cache lines. A block starts with a header line and never changes once published,
  * except that rows for new classes are filled in before any address gets the class. */
@@ -92,6 +92,8 @@ _Static_assert(sizeof(struct mgy_line) == 64, "mgy_line is ABI: bump the map's v
  *   col = lmap.w[l4 class of destination port], scol = smap.w[l4 class of source port] (0 if no smap)
  *   cell = cells.d[(row * cols + col) * scols + scol]
  * A protocol without ports has one class; it indexes both lmap and smap.
+ * A two-sided block asks about both addresses: near is the destination in ingress and the source in egress.
+ *   row = pairs.w[near.w[class of the near address] * MGY_BLK_FARS + cmap.w[class of the far address]]
  */
 enum mgy_block {
 	MGY_BLK_CLASSES,  /* valid entries of cmap */
@@ -103,11 +105,51 @@ enum mgy_block {
 	MGY_BLK_COLS,
 	MGY_BLK_SCOLS,    /* 1 if source ports do not matter */
 	MGY_BLK_ROWS,
+	MGY_BLK_NEAR,     /* two-sided: class of the near address to its part of pairs */
+	MGY_BLK_PAIRS,
+	MGY_BLK_FARS,     /* two-sided: values that cmap takes, the length of one part of pairs */
+	MGY_BLK_NEARS,    /* two-sided: values that near takes */
 };
-/* Cell: bit 0 allow, bit 1 a Log rule matched on the way, bits 4-31 trace id. */
+/* Cell: bit 0 allow, bit 1 a Log rule matched on the way, bit 2 nothing decided and the packet goes on (stages of
+ * host endpoints that do not end in a denial), bits 4-31 trace id. */
 #define MGY_CELL_ALLOW 1u
 #define MGY_CELL_LOG 2u
+#define MGY_CELL_CONTINUE 4u
 #define MGY_CELL_TRACE_SHIFT 4
+
+/*
+ * Policy of host endpoints, by interface: mgy_hif says which record an interface has. Record 1 is that of all
+ * workload interfaces (a wildcard's), others belong to one host interface each. A policy set of 0: the stage has
+ * no say there.
+ */
+enum mgy_stage {
+	MGY_STAGE_UNTRACKED_IN,
+	MGY_STAGE_UNTRACKED_OUT,
+	MGY_STAGE_PRE_DNAT,
+	MGY_STAGE_NORMAL_IN,
+	MGY_STAGE_NORMAL_OUT,
+	MGY_STAGE_FORWARD_IN,
+	MGY_STAGE_FORWARD_OUT,
+	MGY_STAGES,
+};
+#define MGY_HEP_WORKLOADS 1
+struct mgy_hep {
+	__u32 ps[8]; /* by mgy_stage: index into mgy_ps */
+};
+_Static_assert(sizeof(struct mgy_hep) == 32, "mgy_hep is ABI: bump the map's version");
+
+/* A failsafe port. The list ends with the first entry of protocol 0. */
+#define MGY_FAILSAFES 128
+struct mgy_failsafe {
+	__u8 out;    /* 0: inbound list, the address is the source; 1: outbound, the destination */
+	__u8 proto;
+	__u8 family; /* 0: any address; 4 or 6: those in addr/prefix */
+	__u8 prefix;
+	__u16 port;  /* host order */
+	__u16 pad;
+	__u32 addr[4]; /* be; IPv4 in the first word */
+};
+_Static_assert(sizeof(struct mgy_failsafe) == 24, "mgy_failsafe is ABI: bump the map's version");
 
 /* Connection. a is the numerically lower (address, port) in host order; ICMP echo: both ports are the identifier;
  * pad is 0, except for ICMP queries other than echo: the type of the request. */
@@ -172,6 +214,13 @@ enum mgy_reason {
 	MGY_DROP_CT_DIRECTION,  /* came in by another interface than the connection's */
 	MGY_DROP_TTL,           /* arrived with a time to live of 0 */
 	MGY_DROP_NO_POLICY_SET, /* descriptor or block missing or out of bounds */
+	MGY_DROP_HOST_IN,       /* normal ingress policy or profile of a host endpoint */
+	MGY_DROP_HOST_OUT,      /* normal egress policy or profile of a host endpoint */
+	MGY_DROP_FORWARD_IN,    /* applyOnForward ingress policy of the host endpoint it came in by */
+	MGY_DROP_FORWARD_OUT,   /* applyOnForward egress policy of the host endpoint it would leave by */
+	MGY_DROP_PRE_DNAT,      /* preDNAT policy of a host endpoint */
+	MGY_DROP_UNTRACKED,     /* doNotTrack policy of a host endpoint */
+	MGY_DROP_UNGUARDED,     /* to or from a workload interface that has no programs */
 	MGY_REASON_MAX = 64,
 };
 
@@ -212,7 +261,9 @@ struct mgy_config {
 	__u32 timeout_udp;
 	__u32 timeout_icmp;
 	__u32 timeout_generic;
-	__u32 pad[3];
+	__u32 mark_accepted;   /* skb mark bit: preDNAT or untracked policy has let the packet in */
+	__u32 mark_masquerade; /* skb mark bit: the stack is to translate the source */
+	__u32 pad[1];
 };
 _Static_assert(sizeof(struct mgy_config) == 64, "mgy_config is ABI");
 

@@ -110,6 +110,47 @@ static mgy_noinline enum mgy_reason mgy_ct_store(const struct mgy_pkt *pkt, stru
 	return MGY_OK_NEW;
 }
 
+/* The start of a packet that an ICMP error quotes. */
+struct mgy_quoted {
+	__u32 src, dst; /* be */
+	__u8 proto;
+};
+
+/* Its entry: `l4` are the 8 bytes after the quoted IP header. *inner_ba tells whether it went from key.b. */
+static __always_inline struct mgy_ct_val *mgy_ct_quoted(const struct mgy_quoted *quoted,
+							const struct mgy_icmp *l4, int *inner_ba)
+{
+	struct mgy_ct_key key __attribute__((aligned(8))) = {};
+	const struct mgy_udp *ports = (const struct mgy_udp *)l4;
+	__u16 sport = 0, dport = 0;
+	__u8 query = 0;
+
+	if (quoted->proto == MGY_TCP || quoted->proto == MGY_UDP || quoted->proto == MGY_SCTP) {
+		sport = ports->sport;
+		dport = ports->dport;
+	} else if (quoted->proto == MGY_ICMP) {
+		if (mgy_icmp_query(l4->type) == 0xff)
+			return 0;
+		sport = dport = l4->id;
+		query = mgy_icmp_pad(mgy_icmp_query(l4->type));
+	}
+	*inner_ba = mgy_key_set(&key, quoted->src, quoted->dst, sport, dport, quoted->proto, query);
+	return bpf_map_lookup_elem(&mgy_ct4_v1, &key);
+}
+
+/* The quoted packet was sent by the error's addressee, and its ports are in it. */
+static __always_inline int mgy_quotes(const struct mgy_ip4 *ip, const struct mgy_pkt *pkt,
+				      struct mgy_quoted *quoted)
+{
+	if (ip->ver_ihl >> 4 != 4 || (ip->ver_ihl & 15) < 5 || ip->src != pkt->dst ||
+	    bpf_ntohs(ip->frag_be) & MGY_IP4_OFFSET)
+		return 0;
+	quoted->src = ip->src;
+	quoted->dst = ip->dst;
+	quoted->proto = ip->proto;
+	return 1;
+}
+
 /*
  * The entry of the packet quoted by an ICMP error, if the error answers it: the quoted packet was sent by
  * the error's addressee. *inner_ba tells whether it went from key.b. NULL: relates to nothing.
@@ -117,45 +158,23 @@ static mgy_noinline enum mgy_reason mgy_ct_store(const struct mgy_pkt *pkt, stru
 static mgy_noinline struct mgy_ct_val *mgy_ct_related(struct __sk_buff *skb, const struct mgy_pkt *pkt,
 						      int *inner_ba)
 {
-	struct mgy_ct_key key __attribute__((aligned(8))) = {};
 	/* At most 14 + 60; the verifier wants to see a bound. */
 	__u32 at = (pkt->l4_off & 127) + MGY_ICMP_LEN, l4;
+	struct mgy_quoted quoted = {};
 	struct mgy_icmp *icmp;
-	struct mgy_udp *ports;
 	struct mgy_ip4 *ip;
-	__u16 sport = 0, dport = 0;
-	__u8 proto, query = 0;
-	__u32 src, dst;
 
 	*inner_ba = 0;
 	if (!mgy_have(skb, at + MGY_IP4_LEN))
 		return 0;
 	ip = MGY_AT(skb, at, struct mgy_ip4);
-	if (!ip || ip->ver_ihl >> 4 != 4 || (ip->ver_ihl & 15) < 5 || ip->src != pkt->dst ||
-	    bpf_ntohs(ip->frag_be) & MGY_IP4_OFFSET)
+	if (!ip || !mgy_quotes(ip, pkt, &quoted))
 		return 0;
-	proto = ip->proto;
-	src = ip->src;
-	dst = ip->dst;
 	l4 = at + (ip->ver_ihl & 15) * 4;
-	if (proto == MGY_TCP || proto == MGY_UDP || proto == MGY_SCTP) {
-		if (!mgy_have(skb, l4 + 8))
-			return 0;
-		ports = MGY_AT(skb, l4, struct mgy_udp);
-		if (!ports)
-			return 0;
-		sport = ports->sport;
-		dport = ports->dport;
-	} else if (proto == MGY_ICMP) {
-		if (!mgy_have(skb, l4 + 8))
-			return 0;
-		icmp = MGY_AT(skb, l4, struct mgy_icmp);
-		if (!icmp || mgy_icmp_query(icmp->type) == 0xff)
-			return 0;
-		sport = dport = icmp->id;
-		query = mgy_icmp_pad(mgy_icmp_query(icmp->type));
-	}
-	*inner_ba = mgy_key_set(&key, src, dst, sport, dport, proto, query);
-	return bpf_map_lookup_elem(&mgy_ct4_v1, &key);
+	/* RFC 792: at least 8 bytes of every datagram are quoted. */
+	if (!mgy_have(skb, l4 + 8))
+		return 0;
+	icmp = MGY_AT(skb, l4, struct mgy_icmp);
+	return icmp ? mgy_ct_quoted(&quoted, icmp, inner_ba) : 0;
 }
 #endif

@@ -25,6 +25,18 @@ MGY_ARRAY(mgy_l4_v1, MGY_L4_ELEMENTS, struct mgy_l4page);
 MGY_ARRAY(mgy_ps_v1, 2048, __u64);
 MGY_ARRAY(mgy_arena_v1, 16384, struct mgy_line);
 
+MGY_ARRAY(mgy_hep_v1, 1024, struct mgy_hep);
+MGY_ARRAY(mgy_failsafe_v1, MGY_FAILSAFES, struct mgy_failsafe);
+
+/* Interface to index into mgy_hep. Absent: a host interface without host endpoint. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u32);
+} mgy_hif_v1 __weak SEC(".maps");
+
 /* Preallocated, not LRU: a full table refuses new flows, it never forgets live ones. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

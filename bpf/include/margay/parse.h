@@ -160,18 +160,12 @@ static __always_inline __u8 mgy_icmp_pad(__u8 query)
 	return query == 8 ? 0 : query;
 }
 
-static __always_inline enum mgy_reason mgy_parse_tcp(struct __sk_buff *skb, struct mgy_pkt *pkt,
-						     __u32 room)
+/* The mgy_take functions read one header, wherever it was found; `room` is what the IP header leaves for it. */
+static __always_inline enum mgy_reason mgy_take_tcp(struct mgy_pkt *pkt, const struct mgy_tcp *tcp,
+						    __u32 room)
 {
-	struct mgy_tcp *tcp;
-	__u32 header;
+	__u32 header = (tcp->doff >> 4) * 4;
 
-	if (!mgy_have(skb, pkt->l4_off + MGY_TCP_LEN))
-		return MGY_DROP_SHORT;
-	tcp = MGY_AT(skb, pkt->l4_off, struct mgy_tcp);
-	if (!tcp)
-		return MGY_DROP_SHORT;
-	header = (tcp->doff >> 4) * 4;
 	if (header < MGY_TCP_LEN || header > room)
 		return MGY_DROP_SHORT;
 	pkt->sport = tcp->sport;
@@ -191,25 +185,64 @@ static __always_inline enum mgy_reason mgy_parse_tcp(struct __sk_buff *skb, stru
 	return MGY_OK_PASS;
 }
 
-static __always_inline enum mgy_reason mgy_parse_udp(struct __sk_buff *skb, struct mgy_pkt *pkt,
-						     __u32 room)
+/* `segments`: the datagram is yet to be cut into segments and may carry any length. */
+static __always_inline enum mgy_reason mgy_take_udp(struct mgy_pkt *pkt, const struct mgy_udp *udp,
+						    __u32 room, int segments)
 {
-	struct mgy_udp *udp;
-	__u32 len;
+	__u32 len = bpf_ntohs(udp->len_be);
 
-	if (room < MGY_UDP_LEN || !mgy_have(skb, pkt->l4_off + MGY_UDP_LEN))
-		return MGY_DROP_SHORT;
-	udp = MGY_AT(skb, pkt->l4_off, struct mgy_udp);
-	if (!udp)
-		return MGY_DROP_SHORT;
-	len = bpf_ntohs(udp->len_be);
-	/* A datagram yet to be segmented may carry any length. */
-	if (!skb->gso_size && (len < MGY_UDP_LEN || len > room))
+	if (!segments && (len < MGY_UDP_LEN || len > room))
 		return MGY_DROP_SHORT;
 	pkt->sport = udp->sport;
 	pkt->dport = udp->dport;
 	pkt->x = bpf_ntohs(udp->dport);
 	return MGY_OK_PASS;
+}
+
+static __always_inline void mgy_take_sctp(struct mgy_pkt *pkt, const struct mgy_udp *ports)
+{
+	pkt->sport = ports->sport;
+	pkt->dport = ports->dport;
+	pkt->x = bpf_ntohs(ports->dport);
+}
+
+static __always_inline enum mgy_reason mgy_take_icmp(struct mgy_pkt *pkt, const struct mgy_icmp *icmp)
+{
+	__u8 query;
+
+	pkt->x = (__u16)icmp->type << 8 | icmp->code;
+	pkt->dport = bpf_htons(pkt->x);
+	if (mgy_is_icmp_error(icmp->type)) {
+		pkt->kind = MGY_KIND_ERROR;
+		return MGY_OK_PASS;
+	}
+	query = mgy_icmp_query(icmp->type);
+	pkt->kind = query == icmp->type ? MGY_KIND_OPENS : MGY_KIND_NEVER;
+	pkt->sport = query == 0xff ? 0 : icmp->id;
+	pkt->query = mgy_icmp_pad(query);
+	return MGY_OK_PASS;
+}
+
+static __always_inline enum mgy_reason mgy_parse_tcp(struct __sk_buff *skb, struct mgy_pkt *pkt,
+						     __u32 room)
+{
+	struct mgy_tcp *tcp;
+
+	if (!mgy_have(skb, pkt->l4_off + MGY_TCP_LEN))
+		return MGY_DROP_SHORT;
+	tcp = MGY_AT(skb, pkt->l4_off, struct mgy_tcp);
+	return tcp ? mgy_take_tcp(pkt, tcp, room) : MGY_DROP_SHORT;
+}
+
+static __always_inline enum mgy_reason mgy_parse_udp(struct __sk_buff *skb, struct mgy_pkt *pkt,
+						     __u32 room)
+{
+	struct mgy_udp *udp;
+
+	if (room < MGY_UDP_LEN || !mgy_have(skb, pkt->l4_off + MGY_UDP_LEN))
+		return MGY_DROP_SHORT;
+	udp = MGY_AT(skb, pkt->l4_off, struct mgy_udp);
+	return udp ? mgy_take_udp(pkt, udp, room, !!skb->gso_size) : MGY_DROP_SHORT;
 }
 
 static __always_inline enum mgy_reason mgy_parse_sctp(struct __sk_buff *skb, struct mgy_pkt *pkt,
@@ -222,9 +255,7 @@ static __always_inline enum mgy_reason mgy_parse_sctp(struct __sk_buff *skb, str
 	ports = MGY_AT(skb, pkt->l4_off, struct mgy_udp);
 	if (!ports)
 		return MGY_DROP_SHORT;
-	pkt->sport = ports->sport;
-	pkt->dport = ports->dport;
-	pkt->x = bpf_ntohs(ports->dport);
+	mgy_take_sctp(pkt, ports);
 	return MGY_OK_PASS;
 }
 
@@ -232,24 +263,11 @@ static __always_inline enum mgy_reason mgy_parse_icmp(struct __sk_buff *skb, str
 						      __u32 room)
 {
 	struct mgy_icmp *icmp;
-	__u8 query;
 
 	if (room < MGY_ICMP_LEN || !mgy_have(skb, pkt->l4_off + MGY_ICMP_LEN))
 		return MGY_DROP_SHORT;
 	icmp = MGY_AT(skb, pkt->l4_off, struct mgy_icmp);
-	if (!icmp)
-		return MGY_DROP_SHORT;
-	pkt->x = (__u16)icmp->type << 8 | icmp->code;
-	pkt->dport = bpf_htons(pkt->x);
-	if (mgy_is_icmp_error(icmp->type)) {
-		pkt->kind = MGY_KIND_ERROR;
-		return MGY_OK_PASS;
-	}
-	query = mgy_icmp_query(icmp->type);
-	pkt->kind = query == icmp->type ? MGY_KIND_OPENS : MGY_KIND_NEVER;
-	pkt->sport = query == 0xff ? 0 : icmp->id;
-	pkt->query = mgy_icmp_pad(query);
-	return MGY_OK_PASS;
+	return icmp ? mgy_take_icmp(pkt, icmp) : MGY_DROP_SHORT;
 }
 
 static __always_inline enum mgy_reason mgy_parse_l4(struct __sk_buff *skb, struct mgy_pkt *pkt,

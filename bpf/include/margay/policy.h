@@ -92,18 +92,14 @@ static __always_inline int mgy_word_at(__u64 first, __u32 i)
 	return line ? line->w[i & 31] : -1;
 }
 
-static __always_inline enum mgy_reason mgy_dense_cell(__u64 block, __u32 cls,
-						      const struct mgy_l4 *l4, __u32 *cell)
+/* Cell of a row; l4->dst is known to be in bounds. */
+static __always_inline enum mgy_reason mgy_cell_of(__u64 block, const struct mgy_line *head, int row,
+						   const struct mgy_l4 *l4, __u32 *cell)
 {
-	const struct mgy_line *head = mgy_line_at(block, 0), *line;
-	int row, col, scol = 0;
+	const struct mgy_line *line;
+	int col, scol = 0;
 	__u64 at, cells;
 
-	if (!head)
-		return MGY_DROP_NO_POLICY_SET;
-	if (cls >= head->d[MGY_BLK_CLASSES] || l4->dst >= head->d[MGY_BLK_L4S])
-		return MGY_OK_NEW; /* cell stays 0: deny */
-	row = mgy_word_at(block + head->d[MGY_BLK_CMAP], cls);
 	col = mgy_word_at(block + head->d[MGY_BLK_LMAP], l4->dst);
 	if (head->d[MGY_BLK_SMAP]) {
 		if (l4->src >= head->d[MGY_BLK_L4S])
@@ -122,6 +118,18 @@ static __always_inline enum mgy_reason mgy_dense_cell(__u64 block, __u32 cls,
 		return MGY_DROP_NO_POLICY_SET;
 	*cell = line->d[at & 15];
 	return MGY_OK_NEW;
+}
+
+static __always_inline enum mgy_reason mgy_dense_cell(__u64 block, __u32 cls,
+						      const struct mgy_l4 *l4, __u32 *cell)
+{
+	const struct mgy_line *head = mgy_line_at(block, 0);
+
+	if (!head)
+		return MGY_DROP_NO_POLICY_SET;
+	if (cls >= head->d[MGY_BLK_CLASSES] || l4->dst >= head->d[MGY_BLK_L4S])
+		return MGY_OK_NEW; /* cell stays 0: deny */
+	return mgy_cell_of(block, head, mgy_word_at(block + head->d[MGY_BLK_CMAP], cls), l4, cell);
 }
 
 /*
@@ -148,6 +156,59 @@ static __always_inline enum mgy_reason mgy_policy_cell(__u32 ps, __u32 cls, cons
 	default:
 		return MGY_DROP_NO_POLICY_SET;
 	}
+}
+
+static __always_inline enum mgy_reason mgy_two_sided_cell(__u64 block, __u32 near, __u32 far,
+							  const struct mgy_l4 *l4, __u32 *cell)
+{
+	const struct mgy_line *head = mgy_line_at(block, 0);
+	int part, place;
+	__u64 pair;
+
+	if (!head)
+		return MGY_DROP_NO_POLICY_SET;
+	if (near >= head->d[MGY_BLK_CLASSES] || far >= head->d[MGY_BLK_CLASSES] ||
+	    l4->dst >= head->d[MGY_BLK_L4S])
+		return MGY_OK_NEW; /* cell stays 0: deny */
+	part = mgy_word_at(block + head->d[MGY_BLK_NEAR], near);
+	place = mgy_word_at(block + head->d[MGY_BLK_CMAP], far);
+	if (part < 0 || place < 0 || part >= head->d[MGY_BLK_NEARS] || place >= head->d[MGY_BLK_FARS])
+		return MGY_DROP_NO_POLICY_SET;
+	pair = (__u64)part * head->d[MGY_BLK_FARS] + place;
+	if (pair >> 32)
+		return MGY_DROP_NO_POLICY_SET;
+	return mgy_cell_of(block, head, mgy_word_at(block + head->d[MGY_BLK_PAIRS], pair), l4, cell);
+}
+
+/*
+ * Policy set `ps` of a host endpoint's stage, for the classes of the near address (destination in ingress,
+ * source in egress) and the far one. `l4` is dst << 16 | src. Returns in the upper half MGY_OK_NEW: allowed;
+ * MGY_OK_PASS: nothing decided; MGY_DROP_POLICY_IN: denied; or why it cannot be told. The cell in the lower.
+ */
+mgy_global __u64 mgy_stage_of(__u32 ps, __u32 near, __u32 far, __u32 l4)
+{
+	__u64 *slot = bpf_map_lookup_elem(&mgy_ps_v1, &ps), desc, reason;
+	struct mgy_l4 classes = {};
+	__u32 cell = 0;
+
+	if (!slot)
+		return (__u64)MGY_DROP_NO_POLICY_SET << 32;
+	classes.dst = l4 >> 16;
+	classes.src = l4 & 0xffff;
+	desc = MGY_READ_ONCE(*slot);
+	switch (desc & 255) {
+	case MGY_PS_DENY:
+		reason = MGY_OK_NEW;
+		break;
+	case MGY_PS_TWO_SIDED:
+		reason = mgy_two_sided_cell(desc >> 24, near, far, &classes, &cell);
+		break;
+	default:
+		reason = MGY_DROP_NO_POLICY_SET;
+	}
+	if (reason == MGY_OK_NEW && !(cell & MGY_CELL_ALLOW))
+		reason = cell & MGY_CELL_CONTINUE ? MGY_OK_PASS : MGY_DROP_POLICY_IN;
+	return reason << 32 | cell;
 }
 
 /* Side of a flow that policy is asked about. */

@@ -5,7 +5,10 @@ export const MGY_L4_PROTO = 640;
 export const MGY_L4_ELEMENTS = 641;
 export const MGY_CELL_ALLOW = 1;
 export const MGY_CELL_LOG = 2;
+export const MGY_CELL_CONTINUE = 4;
 export const MGY_CELL_TRACE_SHIFT = 4;
+export const MGY_HEP_WORKLOADS = 1;
+export const MGY_FAILSAFES = 128;
 export const MGY_FWD_SHIFT = 28;
 
 /** enum mgy_info_flag */
@@ -28,6 +31,7 @@ export const MGY_L4_SLOTS = 5;
 export const MGY_PS_DENY = 0;
 export const MGY_PS_ALLOW = 1;
 export const MGY_PS_DENSE = 2;
+export const MGY_PS_TWO_SIDED = 3;
 
 /** enum mgy_block */
 export const MGY_BLK_CLASSES = 0;
@@ -39,6 +43,20 @@ export const MGY_BLK_CELLS = 5;
 export const MGY_BLK_COLS = 6;
 export const MGY_BLK_SCOLS = 7;
 export const MGY_BLK_ROWS = 8;
+export const MGY_BLK_NEAR = 9;
+export const MGY_BLK_PAIRS = 10;
+export const MGY_BLK_FARS = 11;
+export const MGY_BLK_NEARS = 12;
+
+/** enum mgy_stage */
+export const MGY_STAGE_UNTRACKED_IN = 0;
+export const MGY_STAGE_UNTRACKED_OUT = 1;
+export const MGY_STAGE_PRE_DNAT = 2;
+export const MGY_STAGE_NORMAL_IN = 3;
+export const MGY_STAGE_NORMAL_OUT = 4;
+export const MGY_STAGE_FORWARD_IN = 5;
+export const MGY_STAGE_FORWARD_OUT = 6;
+export const MGY_STAGES = 7;
 
 /** enum mgy_ct_flag */
 export const MGY_CT_ORIG_B = 1;
@@ -76,6 +94,13 @@ export const MGY_DROP_CT_FULL = 17;
 export const MGY_DROP_CT_DIRECTION = 18;
 export const MGY_DROP_TTL = 19;
 export const MGY_DROP_NO_POLICY_SET = 20;
+export const MGY_DROP_HOST_IN = 21;
+export const MGY_DROP_HOST_OUT = 22;
+export const MGY_DROP_FORWARD_IN = 23;
+export const MGY_DROP_FORWARD_OUT = 24;
+export const MGY_DROP_PRE_DNAT = 25;
+export const MGY_DROP_UNTRACKED = 26;
+export const MGY_DROP_UNGUARDED = 27;
 export const MGY_REASON_MAX = 64;
 
 /** Labels of mgy_reason, by number. */
@@ -101,6 +126,13 @@ export const REASON_LABELS = [
   'drop-ct-direction',
   'drop-ttl',
   'drop-no-policy-set',
+  'drop-host-in',
+  'drop-host-out',
+  'drop-forward-in',
+  'drop-forward-out',
+  'drop-pre-dnat',
+  'drop-untracked',
+  'drop-unguarded',
 ] as const;
 
 /** struct mgy_node: size and offsets in bytes. */
@@ -162,6 +194,28 @@ export const mgyLine = {
     q: 0,
     d: 0,
     w: 0,
+  },
+} as const;
+
+/** struct mgy_hep: size and offsets in bytes. */
+export const mgyHep = {
+  size: 32,
+  offset: {
+    ps: 0,
+  },
+} as const;
+
+/** struct mgy_failsafe: size and offsets in bytes. */
+export const mgyFailsafe = {
+  size: 24,
+  offset: {
+    out: 0,
+    proto: 1,
+    family: 2,
+    prefix: 3,
+    port: 4,
+    pad: 6,
+    addr: 8,
   },
 } as const;
 
@@ -242,7 +296,9 @@ export const mgyConfig = {
     timeout_udp: 40,
     timeout_icmp: 44,
     timeout_generic: 48,
-    pad: 52,
+    mark_accepted: 52,
+    mark_masquerade: 56,
+    pad: 60,
   },
 } as const;
 

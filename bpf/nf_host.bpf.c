@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/*
+ * Host endpoints, normal and forward stages: what the stack delivers to processes of the host, forwards, and
+ * sends for them. What programs on interfaces hand over past the stack they have asked about themselves.
+ */
+#include <margay/hostpolicy.h>
+#include <margay/netfilter.h>
+
+static __always_inline int mgy_nf_accept(struct sk_buff *skb, enum mgy_reason reason)
+{
+	mgy_count_bytes(skb->len, reason);
+	return MGY_NF_ACCEPT;
+}
+
+static __always_inline int mgy_nf_result(struct sk_buff *skb, const struct mgy_pkt *pkt, __u32 ifindex,
+					 enum mgy_reason reason, const struct mgy_verdict *verdict)
+{
+	int passes = reason == MGY_OK_NEW || reason == MGY_OK_HOST || reason == MGY_OK_PASS ||
+		     reason == MGY_OK_ESTABLISHED || reason == MGY_OK_RELATED;
+	struct mgy_seen seen = {};
+
+	seen.ifindex = ifindex;
+	seen.len = skb->len;
+	if (reason != MGY_OK_ESTABLISHED && reason != MGY_OK_RELATED && reason != MGY_OK_PASS)
+		mgy_report_seen(&seen, pkt, reason, verdict);
+	mgy_count_bytes(skb->len, reason);
+	return passes ? MGY_NF_ACCEPT : MGY_NF_DROP;
+}
+
+/* Tunnel packets between hosts of the cluster (spec/policy.md 8.1). */
+static __always_inline int mgy_overlay(const struct mgy_pkt *pkt, __u32 peer_be)
+{
+	const struct mgy_info *peer;
+
+	if (pkt->proto != MGY_IPIP && !(pkt->proto == MGY_UDP && pkt->x == (__u16)mgy_config.vxlan_port))
+		return 0;
+	peer = mgy_info_of(peer_be);
+	return peer && peer->flags & MGY_INFO_REMOTE_HOST;
+}
+
+/*
+ * The connection of a packet: MGY_OK_ESTABLISHED if that lets it through, MGY_OK_NEW if policy is to be asked,
+ * with *ct the entry to go on with or NULL.
+ */
+static __always_inline enum mgy_reason mgy_nf_connection(const struct mgy_pkt *pkt, struct mgy_ct_val **ct)
+{
+	*ct = bpf_map_lookup_elem(&mgy_ct4_v1, &pkt->key);
+	if (!*ct)
+		return pkt->kind == MGY_KIND_NEVER ? MGY_DROP_INVALID : MGY_OK_NEW;
+	if (mgy_ct_established(pkt, (*ct)->flags)) {
+		mgy_ct_touch(pkt, *ct);
+		return MGY_OK_ESTABLISHED;
+	}
+	if (pkt->kind == MGY_KIND_SYN && mgy_ct_finished((*ct)->flags))
+		*ct = 0;
+	return MGY_OK_NEW;
+}
+
+static __always_inline enum mgy_reason mgy_nf_remember(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
+						       const struct mgy_verdict *verdict)
+{
+	struct mgy_ct_new new = {};
+
+	new.flags = MGY_CT_HOST;
+	new.tr_o = verdict->out >> MGY_CELL_TRACE_SHIFT;
+	new.tr_i = verdict->in >> MGY_CELL_TRACE_SHIFT;
+	return mgy_ct_store(pkt, ct, &new);
+}
+
+/* A process of the host is one end: the normal stage of the interface's host endpoint. */
+static mgy_noinline enum mgy_reason mgy_judge_local(struct sk_buff *skb, const struct mgy_pkt *pkt, __u32 ps,
+						    int ingress, struct mgy_verdict *verdict)
+{
+	struct mgy_classes classes = {};
+	enum mgy_reason reason;
+	struct mgy_ct_val *ct;
+
+	if (pkt->kind == MGY_KIND_ERROR)
+		return mgy_nf_related(skb, pkt) ? MGY_OK_RELATED : MGY_DROP_INVALID;
+	reason = mgy_nf_connection(pkt, &ct);
+	if (reason != MGY_OK_NEW)
+		return reason;
+	/* Nothing may lock the host out: neither policy, nor a connection table without room. */
+	if (ingress ? mgy_failsafe_in(pkt) : mgy_failsafe_out(pkt)) {
+		mgy_nf_remember(pkt, ct, verdict);
+		return MGY_OK_HOST;
+	}
+	if (ingress && skb->mark & mgy_config.mark_accepted)
+		return mgy_nf_remember(pkt, ct, verdict);
+	if (mgy_overlay(pkt, ingress ? pkt->src : pkt->dst))
+		return MGY_OK_HOST;
+	if (!mgy_classes_of(pkt, &classes))
+		return MGY_DROP_NO_POLICY_SET;
+	reason = mgy_ask_stage(ps, ingress, &classes, ingress ? MGY_DROP_HOST_IN : MGY_DROP_HOST_OUT,
+			       ingress ? &verdict->in : &verdict->out);
+	if (reason != MGY_OK_NEW)
+		return reason;
+	return mgy_nf_remember(pkt, ct, verdict);
+}
+
+/* NF_INET_LOCAL_IN: reassembled, translated, about to be delivered. */
+SEC("netfilter")
+int mgy_nf_in(struct bpf_nf_ctx *ctx)
+{
+	struct sk_buff *skb = ctx->skb;
+	__u32 ifindex = mgy_nf_in_ifindex(ctx), ps;
+	struct mgy_verdict verdict = {};
+	struct mgy_pkt pkt = {};
+	enum mgy_reason reason;
+
+	ps = mgy_stage_set(mgy_hep_of(ifindex), MGY_STAGE_NORMAL_IN);
+	if (!ps)
+		return mgy_nf_accept(skb, MGY_OK_PASS);
+	reason = mgy_nf_parse(skb, &pkt);
+	if (reason == MGY_OK_PASS)
+		reason = mgy_judge_local(skb, &pkt, ps, 1, &verdict);
+	return mgy_nf_result(skb, &pkt, ifindex, reason, &verdict);
+}
+
+/* NF_INET_POST_ROUTING: the interface is final, the source is not translated and nothing is fragmented yet. */
+SEC("netfilter")
+int mgy_nf_out(struct bpf_nf_ctx *ctx)
+{
+	struct sk_buff *skb = ctx->skb;
+	__u32 ifindex = mgy_nf_out_ifindex(ctx), ps;
+	struct mgy_verdict verdict = {};
+	struct mgy_pkt pkt = {};
+	enum mgy_reason reason;
+
+	/* Came in by an interface: forwarded. */
+	if (skb->skb_iif)
+		return mgy_nf_accept(skb, MGY_OK_PASS);
+	ps = mgy_stage_set(mgy_hep_of(ifindex), MGY_STAGE_NORMAL_OUT);
+	if (!ps)
+		return mgy_nf_accept(skb, MGY_OK_PASS);
+	reason = mgy_nf_parse(skb, &pkt);
+	if (reason == MGY_OK_PASS)
+		reason = mgy_judge_local(skb, &pkt, ps, 0, &verdict);
+	return mgy_nf_result(skb, &pkt, ifindex, reason, &verdict);
+}
+
+/* Forwarded, for another than a workload that has asked already: both legs, each by its own policy. */
+static mgy_noinline enum mgy_reason mgy_judge_forwarded(struct sk_buff *skb, const struct mgy_pkt *pkt, __u32 in,
+							__u32 out, struct mgy_verdict *verdict)
+{
+	struct mgy_classes classes = {};
+	struct mgy_ct_new new = {};
+	enum mgy_reason reason;
+	struct mgy_ct_val *ct;
+
+	if (pkt->kind == MGY_KIND_ERROR && mgy_nf_related(skb, pkt))
+		return MGY_OK_RELATED;
+	ct = pkt->kind == MGY_KIND_ERROR ? 0 : bpf_map_lookup_elem(&mgy_ct4_v1, &pkt->key);
+	if (ct && mgy_ct_established(pkt, ct->flags)) {
+		mgy_ct_touch(pkt, ct);
+		return MGY_OK_ESTABLISHED;
+	}
+	if (!mgy_classes_of(pkt, &classes))
+		return MGY_DROP_NO_POLICY_SET;
+	if (!(skb->mark & mgy_config.mark_accepted)) {
+		reason = mgy_ask_stage(in, 1, &classes, MGY_DROP_FORWARD_IN, &verdict->host_in);
+		if (reason != MGY_OK_NEW && reason != MGY_OK_PASS)
+			return reason;
+	}
+	reason = mgy_ask_stage(out, 0, &classes, MGY_DROP_FORWARD_OUT, &verdict->host_out);
+	if (reason != MGY_OK_NEW && reason != MGY_OK_PASS)
+		return reason;
+	/* What cannot open a connection is judged by itself. An entry of a workload's is that workload's. */
+	if (pkt->kind == MGY_KIND_NEVER || pkt->kind == MGY_KIND_ERROR)
+		return MGY_OK_NEW;
+	if (ct && !(pkt->kind == MGY_KIND_SYN && mgy_ct_finished(ct->flags))) {
+		mgy_ct_touch(pkt, ct);
+		return MGY_OK_NEW;
+	}
+	return mgy_ct_store(pkt, 0, &new);
+}
+
+/* NF_INET_FORWARD: translated, both interfaces known. */
+SEC("netfilter")
+int mgy_nf_fwd(struct bpf_nf_ctx *ctx)
+{
+	struct sk_buff *skb = ctx->skb;
+	__u32 ifindex = mgy_nf_in_ifindex(ctx), in, out, any;
+	const struct mgy_hep *from = mgy_hep_of(ifindex), *to = mgy_hep_of(mgy_nf_out_ifindex(ctx));
+	struct mgy_verdict verdict = {};
+	struct mgy_pkt pkt = {};
+	enum mgy_reason reason;
+
+	in = mgy_stage_set(from, MGY_STAGE_FORWARD_IN);
+	out = mgy_stage_set(to, MGY_STAGE_FORWARD_OUT);
+	/* Replies may meet a stage that the first packet does not: then it is remembered, too. */
+	any = in | out | mgy_stage_set(from, MGY_STAGE_FORWARD_OUT) | mgy_stage_set(to, MGY_STAGE_FORWARD_IN);
+	if (!any)
+		return mgy_nf_accept(skb, MGY_OK_PASS);
+	reason = mgy_nf_parse(skb, &pkt);
+	if (reason == MGY_OK_PASS)
+		reason = mgy_judge_forwarded(skb, &pkt, in, out, &verdict);
+	return mgy_nf_result(skb, &pkt, ifindex, reason, &verdict);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
