@@ -136,7 +136,7 @@ function invalid(resource: Resource, problems: readonly Problem[]): DatastoreErr
 }
 
 /** A document says nothing of the rest: identity and history belong to the store. */
-function userMetadata({ metadata }: Resource): Metadata {
+export function userMetadata({ metadata }: Resource): Metadata {
   const { name, namespace, labels, annotations, generateName } = metadata;
   return {
     name,
@@ -148,7 +148,7 @@ function userMetadata({ metadata }: Resource): Metadata {
 }
 
 /** Stored metadata wins but for labels and annotations, which are the document's: absent means removed. */
-function merged(resource: Resource, { value }: StoredResource): Resource {
+export function merged(resource: Resource, { value }: StoredResource): Resource {
   const { labels: _, annotations: __, ...kept } = value.metadata;
   const { labels, annotations } = userMetadata(resource);
   const metadata: Metadata = {

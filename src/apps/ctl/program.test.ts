@@ -10,7 +10,7 @@ const leaves = (command: Command): readonly Command[] =>
 
 describe('buildProgram', () => {
   test('loads only the verb that the command line names', async () => {
-    const program = await buildProgram(['get', 'nodes'], nothing);
+    const program = await buildProgram({ args: ['get', 'nodes'], run: nothing });
     const options = (name: string): number =>
       program.commands.find((command) => command.name() === name)?.options.length ?? -1;
     expect(options('get')).toBeGreaterThan(5);
@@ -18,7 +18,7 @@ describe('buildProgram', () => {
   });
 
   test('every verb says what it is for and shows an example', async () => {
-    const program = await buildProgram(undefined, nothing);
+    const program = await buildProgram({ run: nothing });
     const verbs = program.commands.filter((command) => command.name() !== 'agent');
     for (const command of verbs.flatMap(leaves)) {
       expect(command.description()).toMatch(/^[A-Z].*\.$/);

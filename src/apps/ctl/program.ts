@@ -1,5 +1,6 @@
 /** The commander program: every verb by name, but only the one that runs is loaded. */
 import { Command } from 'commander';
+import { addGlobalOptions, VALUE_FLAGS } from './global-options.js';
 import type { Run, VerbEntry } from './verb.js';
 import { VERBS } from './verb-table.js';
 
@@ -8,34 +9,50 @@ const PROGRAMS: readonly Omit<VerbEntry, 'load'>[] = [
   { name: 'agent', about: 'The per-host daemon (margay agent --help).', group: 'Host' },
 ];
 
-function newProgram(): Command {
-  return new Command('margay')
+/** Verbs of calicoctl v3.2: nothing else is in the help when called by that name. */
+const CALICOCTL: ReadonlySet<string> = new Set(
+  'create replace apply delete get convert ipam node version'.split(' '),
+);
+
+export interface ProgramOptions {
+  /** What follows the program's name; absent: every verb is loaded, for reference pages and tests. */
+  readonly args?: readonly string[];
+  readonly compatible?: boolean;
+  readonly run: Run;
+}
+
+function newProgram(compatible: boolean): Command {
+  const program = new Command(compatible ? 'calicoctl' : 'margay')
     .description('Host networking and policy in the language of Project Calico, on eBPF.')
-    .showHelpAfterError('(run with --help to see what is possible)')
+    .configureOutput({ outputError: () => undefined })
     .configureHelp({ showGlobalOptions: true })
+    .helpCommand('help [verb]', 'help for a verb')
     .exitOverride();
+  addGlobalOptions(program);
+  return program;
 }
 
-/** The verb that a command line names: its first word. */
+/** The verb that a command line names: its first word that is no option and no option's value. */
 function wantedVerb(args: readonly string[]): string | undefined {
-  const word = args.find((arg) => !arg.startsWith('-'));
-  return word === 'help' ? args[args.indexOf(word) + 1] : word;
+  const words = args.filter(
+    (arg, i) => !arg.startsWith('-') && !VALUE_FLAGS.has(args[i - 1] ?? ''),
+  );
+  return words[0] === 'help' ? words[1] : words[0];
 }
 
-/** @param args what follows the program's name; `undefined` loads every verb, for reference pages and tests */
-export async function buildProgram(
-  args: readonly string[] | undefined,
-  run: Run,
-): Promise<Command> {
-  const program = newProgram();
+export async function buildProgram(options: ProgramOptions): Promise<Command> {
+  const { args, compatible = false, run } = options;
+  const program = newProgram(compatible);
   const wanted = args === undefined ? undefined : wantedVerb(args);
   for (const { name, about, group, load } of VERBS) {
-    const command = program.command(name).description(about).helpGroup(`${group}:`);
+    const hidden = compatible && !CALICOCTL.has(name);
+    const command = program.command(name, { hidden });
+    command.description(about).helpGroup(`${group}:`);
     if (args !== undefined && name !== wanted) continue;
     const { define } = await load();
     define(command, run);
   }
   for (const { name, about, group } of PROGRAMS)
-    program.command(name).description(about).helpGroup(`${group}:`);
+    program.command(name, { hidden: compatible }).description(about).helpGroup(`${group}:`);
   return program;
 }

@@ -1,20 +1,13 @@
 /** `--wait[=TIMEOUT]`: the verb ends when every live host enforces what it wrote. */
-import { CodedError } from '../../base/error.js';
 import { waitProgrammed } from '../../datastore/programmed.js';
-import type { Session } from './session.js';
-import { Exit } from './session.js';
+import { parseDurationMs } from './duration.js';
+import { Exit, type Session } from './session.js';
 
 const TIMEOUT_DEFAULT_MS = 30_000;
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** `true` (bare --wait), '5', '5s', '250ms', '1m'; in milliseconds. */
 export function parseTimeout(text: string | true): number {
-  if (text === true) return TIMEOUT_DEFAULT_MS;
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
-  if (!match) {
-    throw new CodedError('ERR_TIMEOUT', `--wait: "${text}" is not a duration such as 10s or 250ms`);
-  }
-  return Number(match[1]) * (UNITS[match[2] ?? 's'] ?? 1000);
+  return text === true ? TIMEOUT_DEFAULT_MS : parseDurationMs(text, '--wait');
 }
 
 /** Prints how many hosts and how long; exit 1 on timeout, naming the hosts that lag and why. */
@@ -23,19 +16,18 @@ export async function waitInForce(
   revision: string,
   timeoutMs: number,
 ): Promise<void> {
+  const progress = session.progress();
   const report = await waitProgrammed(await session.store(), {
     revision,
     timeoutMs,
     signal: session.signal,
-    onProgress: (done, total) => {
-      if (session.interactive) process.stderr.write(`\rwaiting for hosts: ${done}/${total} `);
-    },
+    onProgress: (done, total) => progress.update('waiting for hosts', done, total),
   });
-  if (session.interactive) process.stderr.write('\r\x1b[K');
+  progress.end();
   if (report.lagging.length === 0) {
     if (report.hosts === 0) session.err('No live agent: nothing enforces this yet');
     else
-      session.out(`In force on ${report.hosts} host(s) after ${report.elapsedMs.toFixed(1)} ms\n`);
+      session.done(`In force on ${report.hosts} host(s) after ${report.elapsedMs.toFixed(1)} ms`);
     return;
   }
   session.err(

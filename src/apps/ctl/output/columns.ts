@@ -2,7 +2,15 @@
 import type { Resource } from '../../../model/update.js';
 import { type Column, joinCut } from './table.js';
 
-type Cell = (resource: Resource) => string;
+/** What cells need besides the object itself. */
+export interface CellContext {
+  /** Called as calicoctl: what is unset shows as it does there. */
+  readonly compatible: boolean;
+  /** Of nodes that have none of their own. */
+  readonly asNumber: string;
+}
+
+type Cell = (resource: Resource, context: CellContext) => string;
 
 /** The value at a dotted path below the resource, whatever it is. */
 function at(resource: Resource, path: string): unknown {
@@ -44,8 +52,8 @@ const flag =
 /** The first of two paths that holds something. */
 const either =
   (first: string, second: string, unset = ''): Cell =>
-  (resource) =>
-    text(first)(resource) || text(second)(resource) || unset;
+  (resource, context) =>
+    text(first)(resource, context) || text(second)(resource, context) || unset;
 
 const labels: Cell = (resource) =>
   Object.entries((at(resource, 'spec.labelsToApply') ?? {}) as Readonly<Record<string, string>>)
@@ -60,13 +68,19 @@ const nats: Cell = (resource) =>
     .join(',');
 
 /** The node's own number, or the inherited one in parentheses; nothing without BGP. */
-const asNumber: Cell = (resource) =>
-  at(resource, 'spec.bgp') === undefined ? '' : text('spec.bgp.asNumber', '(64512)')(resource);
+const asNumber: Cell = (resource, context) =>
+  at(resource, 'spec.bgp') === undefined
+    ? ''
+    : text('spec.bgp.asNumber', `(${context.asNumber})`)(resource, context);
+
+/** A number that may be unset. */
+const order: Cell = (resource, context) =>
+  text('spec.order', context.compatible ? '<nil>' : '-')(resource, context);
 
 const NAME = text('metadata.name');
 const policy: Layout = {
   narrow: { NAME, TIER: text('spec.tier', 'default') },
-  wide: { ORDER: text('spec.order', '-'), SELECTOR: text('spec.selector') },
+  wide: { ORDER: order, SELECTOR: text('spec.selector') },
 };
 const netSet: Layout = { narrow: { NAME }, wide: { NETS: cut('spec.nets') } };
 
@@ -182,7 +196,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
     wide: { ASN: asNumber, IPV4: text('spec.bgp.ipv4Address'), IPV6: text('spec.bgp.ipv6Address') },
   },
   Profile: { narrow: { NAME }, wide: { LABELS: labels } },
-  Tier: { narrow: { NAME, ORDER: text('spec.order', '-') } },
+  Tier: { narrow: { NAME, ORDER: order } },
   WorkloadEndpoint: {
     narrow: {
       WORKLOAD: either('spec.workload', 'spec.pod'),
@@ -196,30 +210,97 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   },
 };
 
-const NAMESPACE: Column<Resource> = { heading: 'NAMESPACE', cell: text('metadata.namespace') };
+/** The columns of calicoctl v3.2 where they are fewer: narrow, wide. */
+const COMPATIBLE: Readonly<Record<string, readonly [string, string]>> = {
+  GlobalNetworkPolicy: ['NAME', 'NAME ORDER SELECTOR'],
+  NetworkPolicy: ['NAME', 'NAME ORDER SELECTOR'],
+  IPPool: ['NAME CIDR', 'NAME CIDR NAT IPIPMODE DISABLED'],
+};
 
-const columnsOf = (cells: Readonly<Record<string, Cell>>): readonly Column<Resource>[] =>
-  Object.entries(cells).map(([heading, cell]) => ({ heading, cell }));
+const NAMESPACE: Cell = text('metadata.namespace');
 
-export interface TableOptions {
+/** Columns that are there for the asking. */
+export interface ExtraColumns {
+  /** A column for each of these label keys. */
+  readonly labelColumns?: readonly string[];
+  readonly showLabels?: boolean;
+  readonly showAge?: boolean;
+}
+
+export interface TableOptions extends CellContext, ExtraColumns {
   readonly wide: boolean;
   /** Puts NAMESPACE first. */
   readonly namespace: boolean;
 }
 
+const UNITS: readonly (readonly [seconds: number, name: string])[] = [
+  [86_400, 'd'],
+  [3600, 'h'],
+  [60, 'm'],
+  [1, 's'],
+];
+
+/** '5d', '3h': how long ago that was, in its largest whole unit. */
+export function age(timestamp: unknown, nowMs: number): string {
+  const thenMs = typeof timestamp === 'string' ? Date.parse(timestamp) : Number.NaN;
+  if (Number.isNaN(thenMs)) return '<unknown>';
+  const seconds = Math.max(0, Math.floor((nowMs - thenMs) / 1000));
+  const [size, name] = UNITS.find(([unit]) => seconds >= unit) ?? [1, 's'];
+  return `${Math.floor(seconds / size)}${name}`;
+}
+
+const labelsText = (resource: Resource): string =>
+  Object.entries(resource.metadata.labels ?? {})
+    .map(([key, value]) => `${key}=${value}`)
+    .sort()
+    .join(',') || '<none>';
+
+function extraColumns(options: ExtraColumns): readonly Column<Resource>[] {
+  const nowMs = Date.now();
+  return [
+    ...(options.showAge
+      ? [{ heading: 'AGE', cell: (item: Resource) => age(item.metadata.creationTimestamp, nowMs) }]
+      : []),
+    ...(options.labelColumns ?? []).map((key) => ({
+      heading: (key.split('/').at(-1) ?? key).toUpperCase(),
+      cell: (item: Resource) => item.metadata.labels?.[key] ?? '',
+    })),
+    ...(options.showLabels ? [{ heading: 'LABELS', cell: labelsText }] : []),
+  ];
+}
+
+const bound = (
+  cells: Readonly<Record<string, Cell>>,
+  context: CellContext,
+): readonly Column<Resource>[] =>
+  Object.entries(cells).map(([heading, cell]) => ({
+    heading,
+    cell: (resource) => cell(resource, context),
+  }));
+
+function shownOrder(kind: string, options: TableOptions): readonly string[] | undefined {
+  const compatible = options.compatible ? COMPATIBLE[kind] : undefined;
+  if (compatible !== undefined) return compatible[options.wide ? 1 : 0].split(' ');
+  return options.wide ? LAYOUTS[kind]?.wideOrder : undefined;
+}
+
 export function tableColumns(kind: string, options: TableOptions): readonly Column<Resource>[] {
-  const layout = LAYOUTS[kind] ?? { narrow: { NAME } };
-  const all = columnsOf({ ...layout.narrow, ...(options.wide ? layout.wide : {}) });
-  const order = options.wide ? layout.wideOrder : undefined;
-  const shown = order
-    ? order.flatMap((heading) => all.find((column) => column.heading === heading) ?? [])
+  const layout: Layout = LAYOUTS[kind] ?? { narrow: { NAME } };
+  const all = bound({ ...layout.narrow, ...(options.wide ? layout.wide : {}) }, options);
+  const wanted = shownOrder(kind, options);
+  const shown = wanted
+    ? wanted.flatMap((heading) => all.find((column) => column.heading === heading) ?? [])
     : all;
-  return options.namespace ? [NAMESPACE, ...shown] : shown;
+  const first = options.namespace ? bound({ NAMESPACE }, options) : [];
+  return [...first, ...shown, ...extraColumns(options)];
 }
 
 /** Every column of a kind by heading, for custom-columns. */
-export function customColumns(kind: string): ReadonlyMap<string, Column<Resource>> {
-  const layout = LAYOUTS[kind] ?? { narrow: { NAME } };
-  const all = [...columnsOf({ ...layout.narrow, ...layout.wide, ...layout.custom }), NAMESPACE];
-  return new Map(all.map((column) => [column.heading, column]));
+export function customColumns(
+  kind: string,
+  context: CellContext,
+): ReadonlyMap<string, Column<Resource>> {
+  const layout: Layout = LAYOUTS[kind] ?? { narrow: { NAME } };
+  const cells = { ...layout.narrow, ...layout.wide, ...layout.custom, NAMESPACE };
+  return new Map(bound(cells, context).map((column) => [column.heading, column]));
 }

@@ -1,14 +1,11 @@
-/** Renders results in the format that `-o` asks for (spec/cli.md 6). */
-import { stringify } from 'yaml';
+/** Renders results in the format that `-o` asks for (spec/cli.md 6). Loads only what that format needs. */
 import { CodedError } from '../../../base/error.js';
 import { API_VERSION } from '../../../model/api/registry.js';
 import type { Resource } from '../../../model/update.js';
-import { customColumns, tableColumns } from './columns.js';
-import { renderTable } from './table.js';
-
-export type OutputFormat =
-  | { readonly type: 'ps' | 'wide' | 'yaml' | 'json' | 'name' | 'ndjson' }
-  | { readonly type: 'custom-columns'; readonly columns: readonly string[] };
+import { plain } from '../color.js';
+import { customColumns, type ExtraColumns, tableColumns } from './columns.js';
+import type { OutputFormat } from './format.js';
+import { type Column, renderTable, type TableStyle } from './table.js';
 
 /** One object, or the list a kind was asked for. */
 export type Result =
@@ -20,25 +17,16 @@ export type Result =
       readonly revision: string;
     };
 
-const SIMPLE = ['ps', 'wide', 'yaml', 'json', 'name', 'ndjson'] as const;
-
-/** @throws CodedError ERR_OUTPUT_FORMAT for a format that does not exist. */
-export function parseOutputFormat(text: string): OutputFormat {
-  const name = text === 'yml' ? 'yaml' : text;
-  const simple = SIMPLE.find((known) => known === name);
-  if (simple) return { type: simple };
-  if (text.startsWith('custom-columns=')) {
-    const columns = text
-      .slice('custom-columns='.length)
-      .split(',')
-      .filter((column) => column !== '');
-    if (columns.length > 0) return { type: 'custom-columns', columns };
-    throw new CodedError('ERR_OUTPUT_FORMAT', 'need to specify at least one column');
-  }
-  throw new CodedError(
-    'ERR_OUTPUT_FORMAT',
-    `unrecognized output format '${text}', expected one of ${SIMPLE.join(', ')}, custom-columns=A,B`,
-  );
+export interface RenderOptions extends TableStyle, ExtraColumns {
+  readonly format: OutputFormat;
+  /** Namespaced kinds show their namespace. */
+  readonly namespace: boolean;
+  /** Called as calicoctl. */
+  readonly compatible: boolean;
+  /** Several results are YAML documents of their own instead of one list. */
+  readonly multiDoc?: boolean;
+  /** Number of autonomous systems that nodes without one inherit; '(unknown)' when it could not be read. */
+  readonly asNumber: string;
 }
 
 const FIRST_KEYS = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
@@ -58,18 +46,18 @@ function ordered(value: unknown, top = true): unknown {
 }
 
 /** creationTimestamp is printed even where there is none (spec/resources.md 1.3). */
-function shown(resource: Resource): Resource {
-  return { ...resource, metadata: { creationTimestamp: null, ...resource.metadata } };
+export function readable(resource: Resource): unknown {
+  return ordered({ ...resource, metadata: { creationTimestamp: null, ...resource.metadata } });
 }
 
 function document(result: Result): unknown {
-  if (result.type === 'object') return ordered(shown(result.object));
-  return ordered({
+  if (result.type === 'object') return readable(result.object);
+  return {
     apiVersion: API_VERSION,
     kind: `${result.kind}List`,
     metadata: { resourceVersion: result.revision },
-    items: result.items.map(shown),
-  });
+    items: result.items.map(readable),
+  };
 }
 
 const itemsOf = (result: Result): readonly Resource[] =>
@@ -77,53 +65,91 @@ const itemsOf = (result: Result): readonly Resource[] =>
 const kindOf = (result: Result): string =>
   result.type === 'object' ? result.object.kind : result.kind;
 
-export interface RenderOptions {
-  readonly format: OutputFormat;
-  /** Namespaced kinds show their namespace. */
-  readonly namespace: boolean;
-}
-
-export function render(results: readonly Result[], options: RenderOptions): string {
+export async function render(results: readonly Result[], options: RenderOptions): Promise<string> {
   const { format } = options;
-  const documents = (): unknown => {
-    const all = results.map(document);
-    return all.length === 1 ? all[0] : all;
-  };
   switch (format.type) {
-    case 'yaml':
-      return stringify(documents(), { lineWidth: 0 });
+    case 'yaml': {
+      const { stringify } = await import('yaml');
+      if (options.multiDoc !== true) return stringify(whole(results), { lineWidth: 0 });
+      return results
+        .flatMap(itemsOf)
+        .map((item) => stringify(readable(item), { lineWidth: 0 }))
+        .join('---\n');
+    }
     case 'json':
-      return `${JSON.stringify(documents(), null, 2)}\n`;
+      return `${JSON.stringify(whole(results), null, 2)}\n`;
     case 'ndjson':
       return results
         .flatMap(itemsOf)
-        .map((item) => `${JSON.stringify(ordered(shown(item)))}\n`)
+        .map((item) => `${JSON.stringify(readable(item))}\n`)
         .join('');
     case 'name':
       return results
         .flatMap(itemsOf)
         .map((item) => `${nameLine(item, options.namespace)}\n`)
         .join('');
+    case 'jsonpath': {
+      const { JsonPath } = await import('./jsonpath.js');
+      const all = results.map(document);
+      return new JsonPath(format.template).print(all.length === 1 ? all[0] : { items: all });
+    }
+    case 'go-template': {
+      const { renderGoTemplate } = await import('./go-template.js');
+      return renderGoTemplate(format.template, results.map(document), {
+        asNumber: options.asNumber,
+      });
+    }
     case 'custom-columns':
-      return results.map((result) => renderCustom(result, format.columns)).join('');
     case 'ps':
     case 'wide':
-      return results
-        .map((result) =>
-          renderTable(
-            tableColumns(kindOf(result), {
-              wide: format.type === 'wide',
-              namespace:
-                options.namespace && itemsOf(result).every((item) => item.metadata.namespace),
-            }),
-            itemsOf(result),
-          ),
-        )
-        .join('');
+      return await renderTables(results, options);
     default:
       return format satisfies never;
   }
 }
+
+/** The one result itself, several as a list. */
+function whole(results: readonly Result[]): unknown {
+  const all = results.map(document);
+  return all.length === 1 ? all[0] : all;
+}
+
+async function renderTables(results: readonly Result[], options: RenderOptions): Promise<string> {
+  const style = { ...options, paint: options.paint ?? plain, trailingSpaces: options.compatible };
+  const tables: string[] = [];
+  for (const result of results)
+    tables.push(renderTable(await columnsFor(result, options), itemsOf(result), style));
+  return tables.join('');
+}
+
+/** The columns that the format asks for. */
+export async function columnsFor(
+  result: Result,
+  options: RenderOptions,
+): Promise<readonly Column<Resource>[]> {
+  const { format, compatible, asNumber } = options;
+  if (format.type === 'custom-columns')
+    return await chosenColumns(kindOf(result), format.columns, options);
+  const items = itemsOf(result);
+  return tableColumns(kindOf(result), {
+    ...options,
+    compatible,
+    asNumber,
+    wide: format.type === 'wide',
+    namespace: options.namespace && isNamespaced(kindOf(result), items),
+  });
+}
+
+const NAMESPACED: ReadonlySet<string> = new Set([
+  'NetworkPolicy',
+  'NetworkSet',
+  'WorkloadEndpoint',
+  'StagedNetworkPolicy',
+  'StagedKubernetesNetworkPolicy',
+]);
+
+const isNamespaced = (kind: string, items: readonly Resource[]): boolean =>
+  NAMESPACED.has(kind) || (items.length > 0 && items.every((item) => item.metadata.namespace));
 
 function nameLine(item: Resource, namespace: boolean): string {
   const { name } = item.metadata;
@@ -131,16 +157,29 @@ function nameLine(item: Resource, namespace: boolean): string {
   return `${item.kind.toLowerCase()}/${inside}`;
 }
 
-function renderCustom(result: Result, headings: readonly string[]): string {
-  const known = customColumns(kindOf(result));
-  const columns = headings.map((heading) => {
+/** Column names of the kind, or pairs as in kubectl: 'NAME:.metadata.name'. */
+async function chosenColumns(
+  kind: string,
+  wanted: readonly string[],
+  options: RenderOptions,
+): Promise<readonly Column<Resource>[]> {
+  const known = customColumns(kind, options);
+  const columns: Column<Resource>[] = [];
+  for (const text of wanted) {
+    const [heading = '', path] = text.split(/:(.*)/s, 2);
     const column = known.get(heading.toUpperCase());
-    if (column) return column;
-    const valid = [...known.keys()].join(', ');
-    throw new CodedError(
-      'ERR_OUTPUT_FORMAT',
-      `Unknown heading ${heading}, valid values are: ${valid}`,
-    );
-  });
-  return renderTable(columns, itemsOf(result));
+    if (path !== undefined && path !== '') {
+      const { JsonPath } = await import('./jsonpath.js');
+      const template = JsonPath.path(path);
+      columns.push({ heading, cell: (item) => template.print(item) || '<none>' });
+    } else if (column !== undefined) columns.push(column);
+    else {
+      const valid = [...known.keys()].join(', ');
+      throw new CodedError(
+        'ERR_OUTPUT_FORMAT',
+        `Unknown heading ${heading}, valid values are: ${valid}`,
+      );
+    }
+  }
+  return columns;
 }
