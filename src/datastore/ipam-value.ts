@@ -15,7 +15,7 @@ const SEQUENCES = 'sequenceNumberForAllocation';
 const LONG_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
 
 /** As JSON.parse, but whole numbers of 16 and more digits become text. @throws SyntaxError */
-function parseExact(text: string): unknown {
+export function parseExact(text: string): unknown {
   return JSON.parse(
     text.replace(LONG_NUMBERS, (token) => (token.startsWith('"') ? token : `"${token}"`)),
   );

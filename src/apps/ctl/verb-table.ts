@@ -33,6 +33,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/get.js'),
   },
   {
+    name: 'ipam',
+    about: 'Addresses: how full pools are, who has which, what is leaked.',
+    group: 'Cluster',
+    load: () => import('./verbs/ipam.js'),
+  },
+  {
     name: 'status',
     about: 'Show each host: live or not, dataplane, revisions seen and programmed, errors.',
     group: 'Cluster',
