@@ -136,8 +136,8 @@ describe('margay ipam', () => {
     const borrowed = await margay('show', '--show-borrowed');
     expect(borrowed.stdout).toBe(
       [
-        'IP          BORROWING-NODE   BLOCK          BLOCK OWNER    TYPE    ALLOCATED-TO',
-        '10.48.0.3   edge-02          10.48.0.0/29   host:edge-01   pod     shop/web',
+        'IP          BORROWING-NODE   BLOCK          BLOCK OWNER    TYPE   ALLOCATED-TO',
+        '10.48.0.3   edge-02          10.48.0.0/29   host:edge-01   pod    shop/web',
         '',
         '',
       ].join('\n'),
