@@ -7,6 +7,9 @@ const volatile struct mgy_config mgy_config = {};
 /* #define has no place in BTF; an enumerator has. The generator fails if one is missing here. */
 enum mgy_constant {
 	MGY_CONST_CHILD = (int)MGY_CHILD,
+	MGY_CONST_NODE6_ENTRIES = MGY_NODE6_ENTRIES,
+	MGY_CONST_NODE6_LEVELS = MGY_NODE6_LEVELS,
+	MGY_CONST_NODE6_ROOT_SHIFT = MGY_NODE6_ROOT_SHIFT,
 	MGY_CONST_L4_PROTO = MGY_L4_PROTO,
 	MGY_CONST_L4_ELEMENTS = MGY_L4_ELEMENTS,
 	MGY_CONST_CELL_ALLOW = MGY_CELL_ALLOW,
@@ -30,14 +33,17 @@ struct mgy_abi_types {
 	enum mgy_reason reason;
 	enum mgy_constant constant;
 	struct mgy_node node;
+	struct mgy_node6 node6;
 	struct mgy_info info;
 	struct mgy_ep ep;
 	struct mgy_nh nh;
 	struct mgy_hep hep;
 	struct mgy_failsafe failsafe;
+	struct mgy_nh6 nh6;
 	struct mgy_l4page l4page;
 	struct mgy_line line;
 	struct mgy_ct_key ct_key;
+	struct mgy_ct6_key ct6_key;
 	struct mgy_ct_val ct_val;
 	struct mgy_counter counter;
 	struct mgy_event event;

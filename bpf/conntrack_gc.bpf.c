@@ -15,6 +15,7 @@ static __always_inline __u32 mgy_timeout(__u8 proto, __u32 flags)
 	case MGY_UDP:
 		return mgy_config.timeout_udp;
 	case MGY_ICMP:
+	case MGY_ICMP6:
 		return mgy_config.timeout_icmp;
 	default:
 		return mgy_config.timeout_generic;
@@ -25,17 +26,28 @@ static __always_inline __u32 mgy_timeout(__u8 proto, __u32 flags)
  * The difference is signed: another CPU may have written a later time than `now`. A packet may refresh an
  * entry between the test and the removal; the next one then opens it again, by policy.
  */
-static long mgy_sweep(void *map, struct mgy_ct_key *key, struct mgy_ct_val *ct, struct mgy_gc_args *args)
+static __always_inline long mgy_sweep_one(void *map, const void *key, __u8 proto, struct mgy_ct_val *ct,
+					  struct mgy_gc_args *args)
 {
 	__s32 idle = args->now - MGY_READ_ONCE(ct->last);
 
 	args->scanned++;
-	if (idle > (__s32)mgy_timeout(key->proto, MGY_READ_ONCE(ct->flags)) &&
+	if (idle > (__s32)mgy_timeout(proto, MGY_READ_ONCE(ct->flags)) &&
 	    !bpf_map_delete_elem(map, key))
 		args->removed++;
 	else
 		args->live++;
 	return 0;
+}
+
+static long mgy_sweep4(void *map, struct mgy_ct_key *key, struct mgy_ct_val *ct, struct mgy_gc_args *args)
+{
+	return mgy_sweep_one(map, key, key->proto, ct, args);
+}
+
+static long mgy_sweep6(void *map, struct mgy_ct6_key *key, struct mgy_ct_val *ct, struct mgy_gc_args *args)
+{
+	return mgy_sweep_one(map, key, key->proto, ct, args);
 }
 
 SEC("syscall")
@@ -44,7 +56,8 @@ int mgy_gc(struct mgy_gc_args *args)
 	struct mgy_gc_args count = {};
 
 	count.now = mgy_now();
-	bpf_for_each_map_elem(&mgy_ct4_v1, mgy_sweep, &count, 0);
+	bpf_for_each_map_elem(&mgy_ct4_v1, mgy_sweep4, &count, 0);
+	bpf_for_each_map_elem(&mgy_ct6_v1, mgy_sweep6, &count, 0);
 	*args = count;
 	return 0;
 }

@@ -2,9 +2,10 @@
 /* Host interfaces with Ethernet headers. Host traffic and traffic in transit are not ours to judge. */
 #include <margay/verdict.h>
 
-static mgy_noinline int mgy_error_from_net(struct __sk_buff *skb, const struct mgy_pkt *pkt)
+static __always_inline int mgy_error_from_net_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+						 const int v6)
 {
-	const struct mgy_info *src = mgy_info_of(pkt->src), *dst = mgy_info_of(pkt->dst);
+	const struct mgy_info *src = mgy_source_of(pkt, v6), *dst = mgy_destination_of(pkt, v6);
 	enum mgy_reason reason = MGY_DROP_INVALID;
 	struct mgy_verdict none = {};
 	struct mgy_ct_val *ct;
@@ -15,7 +16,7 @@ static mgy_noinline int mgy_error_from_net(struct __sk_buff *skb, const struct m
 	} else {
 		if (!dst || !(dst->flags & MGY_INFO_LOCAL_WL))
 			return mgy_pass(skb, MGY_OK_PASS);
-		ct = mgy_ct_related(skb, pkt, &inner_ba);
+		ct = mgy_ct_related_ip(skb, pkt, &inner_ba, v6);
 		if (ct && (inner_ba ? ct->if_ba : ct->if_ab) == dst->ifindex)
 			return mgy_to_stack(skb, MGY_OK_RELATED);
 	}
@@ -23,49 +24,95 @@ static mgy_noinline int mgy_error_from_net(struct __sk_buff *skb, const struct m
 	return mgy_drop(skb, reason);
 }
 
-static mgy_noinline int mgy_new_from_net(struct __sk_buff *skb, const struct mgy_pkt *pkt,
-					 struct mgy_ct_val *ct, enum mgy_reason parsed)
+static __always_inline int mgy_new_from_net_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+					       struct mgy_ct_val *ct, enum mgy_reason parsed, const int v6)
 {
-	struct mgy_verdict verdict = {};
-	__u32 fwd = 0;
-	enum mgy_reason reason = mgy_judge_from_net(pkt, parsed, ct, &verdict, &fwd);
+	struct mgy_case c = {};
+	enum mgy_reason reason;
 
+	c.src = mgy_source_of(pkt, v6);
+	c.dst = mgy_destination_of(pkt, v6);
+	c.ct = ct;
+	reason = mgy_settle(pkt, &c, mgy_judge_from_net(pkt, parsed, &c), v6);
 	if (reason == MGY_OK_PASS)
 		return mgy_pass(skb, reason);
 	/* A broken packet or a fragment has no ports to report. */
 	if (reason != parsed)
-		mgy_report(skb, pkt, reason, &verdict);
+		mgy_report(skb, pkt, reason, &c.verdict);
 	if (reason != MGY_OK_NEW)
 		return mgy_drop(skb, reason);
-	return mgy_forward(skb, pkt, fwd, reason);
+	return mgy_forward_ip(skb, pkt, c.new.fwd, reason, v6);
+}
+
+mgy_global int mgy_error_from_net(struct __sk_buff *skb, const struct mgy_pkt *pkt)
+{
+	return pkt ? mgy_error_from_net_ip(skb, pkt, 0) : mgy_drop(skb, MGY_DROP_SHORT);
+}
+
+mgy_global int mgy_error_from_net6(struct __sk_buff *skb, const struct mgy_pkt6 *pkt)
+{
+	return pkt ? mgy_error_from_net_ip(skb, &pkt->pkt, 1) : mgy_drop(skb, MGY_DROP_SHORT);
+}
+
+mgy_global int mgy_new_from_net(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+			       struct mgy_ct_val *ct, enum mgy_reason parsed)
+{
+	return pkt ? mgy_new_from_net_ip(skb, pkt, ct, parsed, 0) : mgy_drop(skb, MGY_DROP_SHORT);
+}
+
+mgy_global int mgy_new_from_net6(struct __sk_buff *skb, const struct mgy_pkt6 *pkt,
+			       struct mgy_ct_val *ct, enum mgy_reason parsed)
+{
+	return pkt ? mgy_new_from_net_ip(skb, &pkt->pkt, ct, parsed, 1) : mgy_drop(skb, MGY_DROP_SHORT);
+}
+
+static __always_inline int mgy_from_net_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+					   enum mgy_reason parsed, const int v6)
+{
+	struct mgy_ct_val *ct = 0;
+
+	if (mgy_unlikely(parsed != MGY_OK_PASS || !pkt->ttl)) {
+		if (parsed == MGY_OK_PASS)
+			parsed = MGY_DROP_TTL;
+		return v6 ? mgy_new_from_net6(skb, MGY_PKT6(pkt), 0, parsed) : mgy_new_from_net(skb, pkt, 0, parsed);
+	}
+	if (mgy_unlikely(pkt->kind == MGY_KIND_ERROR))
+		return v6 ? mgy_error_from_net6(skb, MGY_PKT6(pkt)) : mgy_error_from_net(skb, pkt);
+	ct = mgy_ct_find(pkt, v6);
+	/* An entry with a process of this host has no business on a host interface: let the stack see to it. */
+	if (ct && !mgy_ct_from(pkt, ct) && !(ct->flags & MGY_CT_HOST) &&
+	    mgy_ct_established(pkt, ct->flags)) {
+		mgy_ct_touch(pkt, ct);
+		return mgy_forward_ip(skb, pkt, mgy_ct_forward(pkt, ct), MGY_OK_ESTABLISHED, v6);
+	}
+	return v6 ? mgy_new_from_net6(skb, MGY_PKT6(pkt), ct, MGY_OK_PASS)
+		  : mgy_new_from_net(skb, pkt, ct, MGY_OK_PASS);
+}
+
+mgy_global int mgy_from_net6(struct __sk_buff *skb)
+{
+	struct mgy_pkt6 pkt = {};
+	enum mgy_reason parsed = mgy_parse_ip6(skb, &pkt);
+
+	/* The host's own affair; no workload hears of it from another link. */
+	if (pkt.pkt.kind == MGY_KIND_NEIGHBOR && parsed == MGY_OK_PASS)
+		parsed = MGY_DROP_SCOPE;
+	return mgy_from_net_ip(skb, &pkt.pkt, parsed, 1);
 }
 
 SEC("tcx/ingress")
 int mgy_from_net(struct __sk_buff *skb)
 {
 	struct mgy_pkt pkt = {};
-	struct mgy_ct_val *ct = 0;
-	enum mgy_reason parsed;
+	__u16 type;
 
 	/* Frames of others, seen by a promiscuous interface, must not be delivered twice. */
-	if (skb->pkt_type == MGY_PACKET_OTHERHOST || mgy_eth_type(skb) != MGY_ETH_IP4)
+	if (skb->pkt_type == MGY_PACKET_OTHERHOST)
 		return mgy_pass(skb, MGY_OK_PASS);
-	parsed = mgy_parse_ip4(skb, &pkt);
-	if (mgy_unlikely(parsed != MGY_OK_PASS || !pkt.ttl)) {
-		if (parsed == MGY_OK_PASS)
-			parsed = MGY_DROP_TTL;
-		return mgy_new_from_net(skb, &pkt, 0, parsed);
-	}
-	if (mgy_unlikely(pkt.kind == MGY_KIND_ERROR))
-		return mgy_error_from_net(skb, &pkt);
-	ct = bpf_map_lookup_elem(&mgy_ct4_v1, &pkt.key);
-	/* An entry with a process of this host has no business on a host interface: let the stack see to it. */
-	if (ct && !mgy_ct_from(&pkt, ct) && !(ct->flags & MGY_CT_HOST) &&
-	    mgy_ct_established(&pkt, ct->flags)) {
-		mgy_ct_touch(&pkt, ct);
-		return mgy_forward(skb, &pkt, mgy_ct_forward(&pkt, ct), MGY_OK_ESTABLISHED);
-	}
-	return mgy_new_from_net(skb, &pkt, ct, MGY_OK_PASS);
+	type = mgy_eth_type(skb);
+	if (mgy_unlikely(type != MGY_ETH_IP4))
+		return type == MGY_ETH_IP6 && mgy_config.ipv6 ? mgy_from_net6(skb) : mgy_pass(skb, MGY_OK_PASS);
+	return mgy_from_net_ip(skb, &pkt, mgy_parse_ip4(skb, &pkt), 0);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

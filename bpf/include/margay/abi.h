@@ -17,6 +17,24 @@ struct mgy_node {
 };
 _Static_assert(sizeof(struct mgy_node) == 1024, "mgy_node is ABI: bump the map's version");
 
+/*
+ * Address trie, IPv6: path-compressed, six bits a level, down to /128. Element 0 of mgy_node6 is the root. A node
+ * holds for addresses that equal (hi, lo) above its lowest shift + 6 bits; its entries, by the six bits at `shift`,
+ * are as those of mgy_node. An address that does not equal has the entry `outside`, never a child. The root (shift
+ * 126) holds for every address. All in host order; hi, lo and shift never change while a node is in use.
+ */
+#define MGY_NODE6_ENTRIES 64
+#define MGY_NODE6_LEVELS 22
+#define MGY_NODE6_ROOT_SHIFT 126
+struct mgy_node6 {
+	__u64 hi, lo;  /* lower bits are 0 */
+	__u32 shift;   /* 126, 120, ... 0 */
+	__u32 outside;
+	__u32 pad[2];
+	__u32 e[MGY_NODE6_ENTRIES];
+};
+_Static_assert(sizeof(struct mgy_node6) == 288, "mgy_node6 is ABI: bump the map's version");
+
 enum mgy_info_flag {
 	MGY_INFO_LOCAL_WL = 1,   /* workload of this host: ep and ifindex are set */
 	MGY_INFO_REMOTE_WL = 2,  /* workload of another host: nh may be set */
@@ -32,7 +50,7 @@ struct mgy_info {
 	__u32 flags;   /* MGY_INFO_* */
 	__u32 ifindex; /* LOCAL_WL: host side of the workload's link */
 	__u32 ep;      /* LOCAL_WL: index into mgy_ep */
-	__u32 nh;      /* REMOTE_WL: index into mgy_nh; 0: leave it to the host's routing */
+	__u32 nh;      /* REMOTE_WL: index into mgy_nh (IPv6: mgy_nh6); 0: leave it to the host's routing */
 	__u32 tun_dst; /* be; reserved for encapsulation */
 	__u8 mac[6];   /* LOCAL_WL: the workload's own, zero if not known */
 	__u16 pad;
@@ -55,6 +73,14 @@ struct mgy_nh {
 	__u32 gw; /* be; 0: on link */
 };
 _Static_assert(sizeof(struct mgy_nh) == 8, "mgy_nh is ABI: bump the map's version");
+
+/* The same for IPv6. */
+struct mgy_nh6 {
+	__u32 ifindex;
+	__u32 pad;
+	__u32 gw[4]; /* be; all 0: on link */
+};
+_Static_assert(sizeof(struct mgy_nh6) == 24, "mgy_nh6 is ABI: bump the map's version");
 
 /*
  * L4 class: mgy_l4 element (slot * 128 + (x >> 9)), entry x & 511.
@@ -162,6 +188,16 @@ struct mgy_ct_key {
 };
 _Static_assert(sizeof(struct mgy_ct_key) == 16, "mgy_ct_key is ABI: bump the map's version");
 
+/* The same for IPv6, in a table of its own. */
+struct mgy_ct6_key {
+	__u64 a[2], b[2]; /* be */
+	__u16 pa, pb;     /* be */
+	__u8 proto;
+	__u8 zone;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct mgy_ct6_key) == 40, "mgy_ct6_key is ABI: bump the map's version");
+
 enum mgy_ct_flag {
 	MGY_CT_ORIG_B = 1,   /* b opened the connection */
 	MGY_CT_REPLIED = 2,  /* a packet went each way */
@@ -221,6 +257,9 @@ enum mgy_reason {
 	MGY_DROP_PRE_DNAT,      /* preDNAT policy of a host endpoint */
 	MGY_DROP_UNTRACKED,     /* doNotTrack policy of a host endpoint */
 	MGY_DROP_UNGUARDED,     /* to or from a workload interface that has no programs */
+	MGY_OK_NEIGHBOR,        /* neighbour discovery and the like between a workload and its host */
+	MGY_DROP_EXTENSION,     /* IPv6 extension headers: too many, too long, or a route to follow */
+	MGY_DROP_SCOPE,         /* to or from an address that is valid on one link only, or a group */
 	MGY_REASON_MAX = 64,
 };
 
@@ -263,9 +302,10 @@ struct mgy_config {
 	__u32 timeout_generic;
 	__u32 mark_accepted;   /* skb mark bit: preDNAT or untracked policy has let the packet in */
 	__u32 mark_masquerade; /* skb mark bit: the stack is to translate the source */
-	__u32 pad[1];
+	__u32 ipv6;            /* 0: IPv6 of workloads is dropped, host interfaces leave it alone */
+	__u32 pad[8];
 };
-_Static_assert(sizeof(struct mgy_config) == 64, "mgy_config is ABI");
+_Static_assert(sizeof(struct mgy_config) == 96, "mgy_config is ABI");
 
 /* Context of the garbage collector, SEC("syscall") mgy_gc. */
 struct mgy_gc_args {

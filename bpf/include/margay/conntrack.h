@@ -6,7 +6,7 @@
 #ifndef MARGAY_CONNTRACK_H
 #define MARGAY_CONNTRACK_H
 #include <margay/maps.h>
-#include <margay/parse.h>
+#include <margay/parse6.h>
 
 /* Units of 64 jiffies: coarse enough that an entry's line is rarely written. */
 static __always_inline __u32 mgy_now(void)
@@ -83,15 +83,23 @@ static __always_inline void mgy_ct_paths(const struct mgy_pkt *pkt, struct mgy_c
 	ct->tr_i = new->tr_i;
 }
 
+/* The packet's entry, or NULL. */
+static __always_inline struct mgy_ct_val *mgy_ct_find(const struct mgy_pkt *pkt, const int v6)
+{
+	return v6 ? bpf_map_lookup_elem(&mgy_ct6_v1, &MGY_PKT6(pkt)->key)
+		  : bpf_map_lookup_elem(&mgy_ct4_v1, &pkt->key);
+}
+
 /*
  * Stores a verdict. `ct` is the flow's entry if it goes on in its original direction, which is brought up
  * to date in place; NULL makes a new entry, replacing one that is finished or stale.
  * Returns MGY_OK_NEW or MGY_DROP_CT_FULL.
  */
-static mgy_noinline enum mgy_reason mgy_ct_store(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
-						 const struct mgy_ct_new *new)
+static __always_inline enum mgy_reason mgy_ct_put(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
+						       const struct mgy_ct_new *new, const int v6)
 {
 	struct mgy_ct_val val = {};
+	long error;
 
 	if (ct) {
 		mgy_ct_paths(pkt, ct, new);
@@ -104,10 +112,38 @@ static mgy_noinline enum mgy_reason mgy_ct_store(const struct mgy_pkt *pkt, stru
 	val.flags = new->flags | (pkt->ba ? MGY_CT_ORIG_B : 0);
 	val.created = mgy_now();
 	mgy_ct_touch(pkt, &val);
-	/* Two CPUs may race to the same key: both asked policy about the same tuple, so the last may win. */
-	if (bpf_map_update_elem(&mgy_ct4_v1, &pkt->key, &val, BPF_ANY))
-		return MGY_DROP_CT_FULL;
-	return MGY_OK_NEW;
+	/*
+	 * Two CPUs may race to the same key: both asked policy about the same tuple, so the last may win. The key is
+	 * copied because kernels before 6.2 take none from an argument of a global function.
+	 */
+	if (v6) {
+		struct mgy_ct6_key key = MGY_PKT6(pkt)->key;
+
+		error = bpf_map_update_elem(&mgy_ct6_v1, &key, &val, BPF_ANY);
+	} else {
+		struct mgy_ct_key key = pkt->key;
+
+		error = bpf_map_update_elem(&mgy_ct4_v1, &key, &val, BPF_ANY);
+	}
+	return error ? MGY_DROP_CT_FULL : MGY_OK_NEW;
+}
+
+static mgy_noinline enum mgy_reason mgy_ct_store(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
+						  const struct mgy_ct_new *new)
+{
+	return mgy_ct_put(pkt, ct, new, 0);
+}
+
+static mgy_noinline enum mgy_reason mgy_ct_store6(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
+						  const struct mgy_ct_new *new)
+{
+	return mgy_ct_put(pkt, ct, new, 1);
+}
+
+static __always_inline enum mgy_reason mgy_ct_store_ip(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
+						    const struct mgy_ct_new *new, const int v6)
+{
+	return v6 ? mgy_ct_store6(pkt, ct, new) : mgy_ct_store(pkt, ct, new);
 }
 
 /* The start of a packet that an ICMP error quotes. */
@@ -156,7 +192,7 @@ static __always_inline int mgy_quotes(const struct mgy_ip4 *ip, const struct mgy
  * the error's addressee. *inner_ba tells whether it went from key.b. NULL: relates to nothing.
  */
 static mgy_noinline struct mgy_ct_val *mgy_ct_related(struct __sk_buff *skb, const struct mgy_pkt *pkt,
-						      int *inner_ba)
+						       int *inner_ba)
 {
 	/* At most 14 + 60; the verifier wants to see a bound. */
 	__u32 at = (pkt->l4_off & 127) + MGY_ICMP_LEN, l4;
@@ -176,5 +212,42 @@ static mgy_noinline struct mgy_ct_val *mgy_ct_related(struct __sk_buff *skb, con
 		return 0;
 	icmp = MGY_AT(skb, l4, struct mgy_icmp);
 	return icmp ? mgy_ct_quoted(&quoted, icmp, inner_ba) : 0;
+}
+
+/* The same for ICMPv6. The quoted packet may have extension headers of its own; a later fragment has no ports. */
+static mgy_noinline struct mgy_ct_val *mgy_ct_related6(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+						       int *inner_ba)
+{
+	struct mgy_ct6_key key __attribute__((aligned(8))) = {};
+	__u32 at = (pkt->l4_off & MGY_L4_OFF_MAX) + MGY_ICMP_LEN, ports = 0;
+	struct mgy_chain chain = {};
+	__u64 ends[4];
+	__u8 head[8];
+
+	*inner_ba = 0;
+	if (bpf_skb_load_bytes(skb, at, head, sizeof(head)) || head[0] >> 4 != 6 ||
+	    bpf_skb_load_bytes(skb, at + 8, ends, sizeof(ends)) || ends[0] != MGY_PKT6(pkt)->dst[0] ||
+	    ends[1] != MGY_PKT6(pkt)->dst[1])
+		return 0;
+	if (mgy_walk_chain(skb, at + MGY_IP6_LEN, head[6], &chain) != MGY_OK_PASS || chain.fragment == 2)
+		return 0;
+	if (chain.proto == MGY_TCP || chain.proto == MGY_UDP || chain.proto == MGY_SCTP) {
+		if (bpf_skb_load_bytes(skb, chain.at, &ports, sizeof(ports)))
+			return 0;
+	} else if (chain.proto == MGY_ICMP6) {
+		if (bpf_skb_load_bytes(skb, chain.at, head, sizeof(head)) ||
+		    (head[0] != MGY_ICMP6_ECHO && head[0] != MGY_ICMP6_REPLY))
+			return 0;
+		__builtin_memcpy(&ports, head + 4, 2);
+		ports |= ports << 16;
+	}
+	*inner_ba = mgy_key6_set(&key, ends, ends + 2, ports, chain.proto, 0);
+	return bpf_map_lookup_elem(&mgy_ct6_v1, &key);
+}
+
+static __always_inline struct mgy_ct_val *mgy_ct_related_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+							    int *inner_ba, const int v6)
+{
+	return v6 ? mgy_ct_related6(skb, pkt, inner_ba) : mgy_ct_related(skb, pkt, inner_ba);
 }
 #endif

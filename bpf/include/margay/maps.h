@@ -18,9 +18,11 @@
 
 MGY_ARRAY(mgy_root4_v1, 256, struct mgy_node);
 MGY_ARRAY(mgy_node4_v1, 1024, struct mgy_node);
+MGY_ARRAY(mgy_node6_v1, 1024, struct mgy_node6);
 MGY_ARRAY(mgy_info_v1, 4096, struct mgy_info);
 MGY_ARRAY(mgy_ep_v1, 1024, struct mgy_ep);
 MGY_ARRAY(mgy_nh_v1, 1024, struct mgy_nh);
+MGY_ARRAY(mgy_nh6_v1, 1024, struct mgy_nh6);
 MGY_ARRAY(mgy_l4_v1, MGY_L4_ELEMENTS, struct mgy_l4page);
 MGY_ARRAY(mgy_ps_v1, 2048, __u64);
 MGY_ARRAY(mgy_arena_v1, 16384, struct mgy_line);
@@ -44,6 +46,18 @@ struct {
 	__type(key, struct mgy_ct_key);
 	__type(value, struct mgy_ct_val);
 } mgy_ct4_v1 __weak SEC(".maps");
+
+/*
+ * Not preallocated: a host without IPv6 connections pays for the buckets alone. An insertion costs more, and may fail
+ * before the table is full where the kernel is out of memory: closed, too.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mgy_ct6_key);
+	__type(value, struct mgy_ct_val);
+} mgy_ct6_v1 __weak SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

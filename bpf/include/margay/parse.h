@@ -67,6 +67,7 @@ enum mgy_kind {
 	MGY_KIND_NEVER,  /* may only belong to one: SYN+ACK, FIN, RST, ICMP reply */
 	MGY_KIND_SYN,    /* opens, and opens anew where a connection is finished */
 	MGY_KIND_ERROR,  /* ICMP error: quotes another packet */
+	MGY_KIND_NEIGHBOR, /* ICMPv6 between a workload and its host */
 };
 
 struct mgy_pkt {
@@ -82,8 +83,13 @@ struct mgy_pkt {
 	__u8 kind;          /* mgy_kind */
 	__u8 options;       /* the IP header has options */
 	__u8 fragment;      /* 1: first, 2: a later one */
+	__u8 v6;            /* 1: this is the first member of a struct mgy_pkt6; key, src and dst are unused */
+	__u8 on_link;       /* IPv6: no router takes it further, so it is for this host or for a group on the link */
 	__u8 query;         /* key.pad: kind of ICMP query, 0 for echo and for other protocols */
 };
+
+/* No L4 header of ours begins later; a mask, so that the verifier sees a bound. */
+#define MGY_L4_OFF_MAX 2047
 
 /* True if the first `need` bytes can be read. Invalidates packet pointers. */
 static __always_inline int mgy_have(struct __sk_buff *skb, __u32 need)
@@ -226,33 +232,36 @@ static __always_inline enum mgy_reason mgy_take_icmp(struct mgy_pkt *pkt, const 
 static __always_inline enum mgy_reason mgy_parse_tcp(struct __sk_buff *skb, struct mgy_pkt *pkt,
 						     __u32 room)
 {
+	__u32 at = pkt->l4_off & MGY_L4_OFF_MAX;
 	struct mgy_tcp *tcp;
 
-	if (!mgy_have(skb, pkt->l4_off + MGY_TCP_LEN))
+	if (room < MGY_TCP_LEN || !mgy_have(skb, at + MGY_TCP_LEN))
 		return MGY_DROP_SHORT;
-	tcp = MGY_AT(skb, pkt->l4_off, struct mgy_tcp);
+	tcp = MGY_AT(skb, at, struct mgy_tcp);
 	return tcp ? mgy_take_tcp(pkt, tcp, room) : MGY_DROP_SHORT;
 }
 
 static __always_inline enum mgy_reason mgy_parse_udp(struct __sk_buff *skb, struct mgy_pkt *pkt,
 						     __u32 room)
 {
+	__u32 at = pkt->l4_off & MGY_L4_OFF_MAX;
 	struct mgy_udp *udp;
 
-	if (room < MGY_UDP_LEN || !mgy_have(skb, pkt->l4_off + MGY_UDP_LEN))
+	if (room < MGY_UDP_LEN || !mgy_have(skb, at + MGY_UDP_LEN))
 		return MGY_DROP_SHORT;
-	udp = MGY_AT(skb, pkt->l4_off, struct mgy_udp);
+	udp = MGY_AT(skb, at, struct mgy_udp);
 	return udp ? mgy_take_udp(pkt, udp, room, !!skb->gso_size) : MGY_DROP_SHORT;
 }
 
 static __always_inline enum mgy_reason mgy_parse_sctp(struct __sk_buff *skb, struct mgy_pkt *pkt,
 						      __u32 room)
 {
+	__u32 at = pkt->l4_off & MGY_L4_OFF_MAX;
 	struct mgy_udp *ports;
 
-	if (room < MGY_SCTP_LEN || !mgy_have(skb, pkt->l4_off + MGY_SCTP_LEN))
+	if (room < MGY_SCTP_LEN || !mgy_have(skb, at + MGY_SCTP_LEN))
 		return MGY_DROP_SHORT;
-	ports = MGY_AT(skb, pkt->l4_off, struct mgy_udp);
+	ports = MGY_AT(skb, at, struct mgy_udp);
 	if (!ports)
 		return MGY_DROP_SHORT;
 	mgy_take_sctp(pkt, ports);

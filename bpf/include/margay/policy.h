@@ -6,7 +6,7 @@
 #ifndef MARGAY_POLICY_H
 #define MARGAY_POLICY_H
 #include <margay/maps.h>
-#include <margay/parse.h>
+#include <margay/parse6.h>
 
 /* What is known of an address; never NULL unless user space wrote an index beyond the map. */
 static __always_inline const struct mgy_info *mgy_info_of(__u32 address_be)
@@ -35,12 +35,74 @@ static __always_inline const struct mgy_info *mgy_info_of(__u32 address_be)
 	return bpf_map_lookup_elem(&mgy_info_v1, &e);
 }
 
-/* Class of protocol `proto` with port or type `x`; 0xffff, which no block knows, if the page is missing. */
-static __always_inline __u32 mgy_l4_class(__u8 proto, __u16 x)
+/* Whether the node holds for an address. The root does for all. */
+static __always_inline int mgy_node6_holds(const struct mgy_node6 *node, __u64 hi, __u64 lo, __u32 shift)
 {
-	__u32 i;
-	struct mgy_l4page *page;
+	__u32 above = shift + 6;
 
+	if (shift == MGY_NODE6_ROOT_SHIFT)
+		return 1;
+	if (above >= 64)
+		return (hi ^ node->hi) >> (above & 63) == 0;
+	return hi == node->hi && (lo ^ node->lo) >> above == 0;
+}
+
+static __always_inline __u32 mgy_node6_slot(__u64 hi, __u64 lo, __u32 shift)
+{
+	if (shift >= 64)
+		return hi >> (shift & 63) & 63;
+	/* Shift 60 is the one whose bits lie in both words. */
+	return (shift == 60 ? lo >> 60 | hi << 4 : lo >> shift) & 63;
+}
+
+/* Index into mgy_info of an IPv6 address in host order; one beyond the map if the trie is broken. */
+mgy_global __u32 mgy_find6(__u64 hi, __u64 lo)
+{
+	__u32 i = 0, level, shift, e;
+	const struct mgy_node6 *node;
+
+	for (level = 0; level < MGY_NODE6_LEVELS; level++) {
+		node = bpf_map_lookup_elem(&mgy_node6_v1, &i);
+		if (!node)
+			break;
+		shift = node->shift & 127;
+		if (!mgy_node6_holds(node, hi, lo, shift))
+			return MGY_READ_ONCE(node->outside);
+		e = MGY_READ_ONCE(node->e[mgy_node6_slot(hi, lo, shift)]);
+		if (!(e & MGY_CHILD))
+			return e;
+		i = e & ~MGY_CHILD;
+	}
+	return MGY_CHILD;
+}
+
+static __always_inline const struct mgy_info *mgy_info6_of(const __u64 *address)
+{
+	__u32 i = mgy_find6(bpf_be64_to_cpu(address[0]), bpf_be64_to_cpu(address[1]));
+
+	return bpf_map_lookup_elem(&mgy_info_v1, &i);
+}
+
+/* What is known of the packet's own addresses. */
+static __always_inline const struct mgy_info *mgy_source_of(const struct mgy_pkt *pkt, const int v6)
+{
+	return v6 ? mgy_info6_of(MGY_PKT6(pkt)->src) : mgy_info_of(pkt->src);
+}
+
+static __always_inline const struct mgy_info *mgy_destination_of(const struct mgy_pkt *pkt, const int v6)
+{
+	return v6 ? mgy_info6_of(MGY_PKT6(pkt)->dst) : mgy_info_of(pkt->dst);
+}
+
+/* Class of protocol `proto` with port or type `x`; 0xffff, which no block knows, if the page is missing. */
+static __always_inline __u32 mgy_l4_class(__u8 proto, __u16 x, int v6)
+{
+	struct mgy_l4page *page;
+	__u32 i;
+
+	/* Types exist in the family's own protocol alone. */
+	if (proto == (v6 ? MGY_ICMP : MGY_ICMP6))
+		goto plain;
 	switch (proto) {
 	case MGY_TCP:
 		i = MGY_L4_TCP * 128 + (x >> 9);
@@ -54,7 +116,11 @@ static __always_inline __u32 mgy_l4_class(__u8 proto, __u16 x)
 	case MGY_ICMP:
 		i = MGY_L4_ICMP * 128 + (x >> 9);
 		break;
+	case MGY_ICMP6:
+		i = MGY_L4_ICMP6 * 128 + (x >> 9);
+		break;
 	default:
+	plain:
 		i = MGY_L4_PROTO;
 		x = proto;
 	}
@@ -71,8 +137,8 @@ static __always_inline void mgy_l4_of(const struct mgy_pkt *pkt, struct mgy_l4 *
 {
 	int ports = pkt->proto == MGY_TCP || pkt->proto == MGY_UDP || pkt->proto == MGY_SCTP;
 
-	l4->dst = mgy_l4_class(pkt->proto, pkt->x);
-	l4->src = ports ? mgy_l4_class(pkt->proto, bpf_ntohs(pkt->sport)) : l4->dst;
+	l4->dst = mgy_l4_class(pkt->proto, pkt->x, pkt->v6);
+	l4->src = ports ? mgy_l4_class(pkt->proto, bpf_ntohs(pkt->sport), pkt->v6) : l4->dst;
 }
 
 /* Line `first + more` of the arena, or NULL. */

@@ -33,13 +33,21 @@ static __always_inline __u32 mgy_fwd_remote(const struct mgy_info *info)
 }
 
 /* False if the packet may not be changed. A router's part: one hop less. */
-static __always_inline int mgy_hop(struct __sk_buff *skb)
+static __always_inline int mgy_hop(struct __sk_buff *skb, const int v6)
 {
-	struct mgy_ip4 *ip = MGY_AT(skb, MGY_ETH_LEN, struct mgy_ip4);
+	if (v6) {
+		struct mgy_ip6 *ip = MGY_AT(skb, MGY_ETH_LEN, struct mgy_ip6);
 
-	if (!ip)
-		return 0;
-	mgy_ttl_decrement(ip);
+		if (!ip)
+			return 0;
+		ip->hop_limit--;
+	} else {
+		struct mgy_ip4 *ip = MGY_AT(skb, MGY_ETH_LEN, struct mgy_ip4);
+
+		if (!ip)
+			return 0;
+		mgy_ttl_decrement(ip);
+	}
 	skb->queue_mapping = 0;
 	return 1;
 }
@@ -56,7 +64,7 @@ static __always_inline int mgy_to_next_hop(struct __sk_buff *skb, __u32 i, enum 
 	neigh.nh_family = 2; /* AF_INET */
 	neigh.ipv4_nh = nh->gw;
 	/* Too big, each segment of a super-packet by itself: the stack fragments or says so to the sender. */
-	if (!ifindex || bpf_check_mtu(skb, ifindex, &mtu, 0, BPF_MTU_CHK_SEGS) || !mgy_hop(skb))
+	if (!ifindex || bpf_check_mtu(skb, ifindex, &mtu, 0, BPF_MTU_CHK_SEGS) || !mgy_hop(skb, 0))
 		return mgy_to_stack(skb, reason);
 	mgy_count(skb, reason);
 	/* On link: the neighbour is the destination itself. */
@@ -64,9 +72,27 @@ static __always_inline int mgy_to_next_hop(struct __sk_buff *skb, __u32 i, enum 
 			     : bpf_redirect_neigh(ifindex, 0, 0, 0);
 }
 
+static __always_inline int mgy_to_next_hop6(struct __sk_buff *skb, __u32 i, enum mgy_reason reason)
+{
+	struct mgy_nh6 *nh = bpf_map_lookup_elem(&mgy_nh6_v1, &i);
+	struct bpf_redir_neigh neigh = {};
+	__u32 mtu = 0, ifindex;
+
+	if (!nh)
+		return mgy_to_stack(skb, reason);
+	ifindex = nh->ifindex;
+	neigh.nh_family = 10; /* AF_INET6 */
+	__builtin_memcpy(neigh.ipv6_nh, nh->gw, sizeof(nh->gw));
+	if (!ifindex || bpf_check_mtu(skb, ifindex, &mtu, 0, BPF_MTU_CHK_SEGS) || !mgy_hop(skb, 1))
+		return mgy_to_stack(skb, reason);
+	mgy_count(skb, reason);
+	return neigh.ipv6_nh[0] ? bpf_redirect_neigh(ifindex, &neigh, sizeof(neigh), 0)
+				: bpf_redirect_neigh(ifindex, 0, 0, 0);
+}
+
 /* Carries out a forward action. The verdict has been given: from here on nothing is dropped. */
-static __always_inline int mgy_forward(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 fwd,
-				       enum mgy_reason reason)
+static __always_inline int mgy_forward_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 fwd,
+					  enum mgy_reason reason, const int v6)
 {
 	/* A link's far end may know us under another address than ee:ee:ee:ee:ee:ee; it meant us. */
 	if (mgy_unlikely(skb->pkt_type == MGY_PACKET_OTHERHOST))
@@ -76,14 +102,21 @@ static __always_inline int mgy_forward(struct __sk_buff *skb, const struct mgy_p
 		return mgy_to_stack(skb, reason);
 	switch (fwd >> MGY_FWD_SHIFT) {
 	case MGY_FWD_PEER:
-		if (!mgy_hop(skb))
+		if (!mgy_hop(skb, v6))
 			return mgy_to_stack(skb, reason);
 		mgy_count(skb, reason);
 		return bpf_redirect_peer(MGY_FWD_ARG(fwd), 0);
 	case MGY_FWD_NH:
-		return mgy_to_next_hop(skb, MGY_FWD_ARG(fwd), reason);
+		return v6 ? mgy_to_next_hop6(skb, MGY_FWD_ARG(fwd), reason)
+			  : mgy_to_next_hop(skb, MGY_FWD_ARG(fwd), reason);
 	default:
 		return mgy_to_stack(skb, reason);
 	}
+}
+
+static __always_inline int mgy_forward(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 fwd,
+				       enum mgy_reason reason)
+{
+	return mgy_forward_ip(skb, pkt, fwd, reason, 0);
 }
 #endif

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decides new flows: from a parsed packet and its entry, if any, to an entry and a forward action. One
- * function per point of entry; each is the slow path of the program of the same name.
+ * Decides new flows: from a parsed packet, what is known of its addresses and its entry, if any, to an entry and a
+ * forward action. One function per point of entry; each is the slow path of the program of the same name, for
+ * either family: nothing here reads addresses or touches a table of connections.
  */
 #ifndef MARGAY_VERDICT_H
 #define MARGAY_VERDICT_H
 #include <margay/conntrack.h>
 #include <margay/policy.h>
 #include <margay/route.h>
+
+/* A question and its answer. */
+struct mgy_case {
+	const struct mgy_info *src, *dst;
+	struct mgy_ct_val *ct; /* in: as found, or NULL; out: the entry to bring up to date, NULL for a new one */
+	struct mgy_verdict verdict;
+	struct mgy_ct_new new; /* out, with MGY_OK_NEW: what to store, and new.fwd: where to send it */
+	__u32 stored;          /* out: 1 if the entry has been brought up to date already */
+};
 
 /*
  * Which entry, if any, the packet continues. In: ct as found, `from` the interface its direction must come
@@ -54,61 +64,55 @@ static __always_inline enum mgy_reason mgy_ask_in(const struct mgy_info *dst, __
 	return mgy_policy(dst->ep, MGY_SIDE_IN, cls, l4, &verdict->in);
 }
 
-/* A workload sends; neither a reply nor of an established connection. Decides and stores. */
+/* A workload sends; neither a reply nor of an established connection. */
 static __always_inline enum mgy_reason mgy_judge_from_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt,
-							 struct mgy_ct_val *ct,
-							 struct mgy_verdict *verdict, __u32 *fwd)
+							 struct mgy_case *c)
 {
-	const struct mgy_info *src = mgy_info_of(pkt->src), *dst;
-	struct mgy_ct_new new = {};
+	const struct mgy_info *src = c->src, *dst = c->dst;
 	enum mgy_reason reason;
 	struct mgy_l4 l4;
 
 	if (!src || !(src->flags & MGY_INFO_LOCAL_WL) || src->ifindex != skb->ifindex)
 		return MGY_DROP_SPOOFED;
-	reason = mgy_flow_entry(pkt, skb->ifindex, &ct);
+	reason = mgy_flow_entry(pkt, skb->ifindex, &c->ct);
 	if (reason != MGY_OK_NEW)
 		return reason;
 	if (mgy_encapsulated(pkt))
 		return MGY_DROP_ENCAPSULATED;
-	new.from = skb->ifindex;
-	dst = mgy_info_of(pkt->dst);
+	c->new.from = skb->ifindex;
 	if (!dst)
 		return MGY_DROP_NO_POLICY_SET;
 	mgy_l4_of(pkt, &l4);
-	reason = mgy_policy(src->ep, MGY_SIDE_OUT, dst->cls, &l4, &verdict->out);
+	reason = mgy_policy(src->ep, MGY_SIDE_OUT, dst->cls, &l4, &c->verdict.out);
 	if (reason != MGY_OK_NEW)
 		return reason;
 	if (dst->flags & MGY_INFO_LOCAL_WL) {
-		reason = mgy_ask_in(dst, src->cls, &l4, verdict);
+		reason = mgy_ask_in(dst, src->cls, &l4, &c->verdict);
 		if (reason != MGY_OK_NEW)
 			return reason;
-		new.flags = MGY_CT_IN_DONE;
-		new.back_from = dst->ifindex;
-		new.fwd = mgy_fwd_local(dst);
-		new.back_fwd = mgy_fwd_local(src);
-	} else if (dst->flags & MGY_INFO_LOCAL_HOST) {
+		c->new.flags = MGY_CT_IN_DONE;
+		c->new.back_from = dst->ifindex;
+		c->new.fwd = mgy_fwd_local(dst);
+		c->new.back_fwd = mgy_fwd_local(src);
+	} else if (dst->flags & MGY_INFO_LOCAL_HOST || pkt->on_link) {
 		if (!mgy_config.host_action)
 			return MGY_DROP_TO_HOST;
-		new.flags = MGY_CT_HOST;
+		c->new.flags = MGY_CT_HOST;
 	} else {
 		/* Both ways through the stack, or neither: its own tracking must see whole connections. */
-		new.fwd = mgy_fwd_remote(dst);
-		new.back_fwd = new.fwd ? mgy_fwd_local(src) : 0;
+		c->new.fwd = mgy_fwd_remote(dst);
+		c->new.back_fwd = c->new.fwd ? mgy_fwd_local(src) : 0;
 	}
-	new.tr_o = mgy_trace(verdict->out);
-	new.tr_i = mgy_trace(verdict->in);
-	*fwd = new.fwd;
-	return mgy_ct_store(pkt, ct, &new);
+	c->new.tr_o = mgy_trace(c->verdict.out);
+	c->new.tr_i = mgy_trace(c->verdict.in);
+	return MGY_OK_NEW;
 }
 
 /* The stack forwards to a workload, for another than a process of this host. */
 static __always_inline enum mgy_reason mgy_judge_to_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt,
-						       struct mgy_ct_val *ct,
-						       struct mgy_verdict *verdict)
+						       struct mgy_case *c)
 {
-	const struct mgy_info *src = mgy_info_of(pkt->src), *dst = mgy_info_of(pkt->dst);
-	struct mgy_ct_new new = {};
+	const struct mgy_info *src = c->src, *dst = c->dst;
 	enum mgy_reason reason;
 	struct mgy_l4 l4;
 
@@ -119,41 +123,39 @@ static __always_inline enum mgy_reason mgy_judge_to_wl(struct __sk_buff *skb, co
 	/* Host interfaces without mgy_from_net may let such a packet in; this is the last gate. */
 	if (src->flags & MGY_INFO_LOCAL_WL && src->ifindex != skb->ingress_ifindex)
 		return MGY_DROP_SPOOFED;
-	new.back_from = skb->ifindex;
-	new.flags = MGY_CT_IN_DONE;
-	new.from = src->flags & MGY_INFO_LOCAL_WL ? src->ifindex : 0;
-	reason = mgy_flow_entry(pkt, new.from, &ct);
+	c->new.back_from = skb->ifindex;
+	c->new.flags = MGY_CT_IN_DONE;
+	c->new.from = src->flags & MGY_INFO_LOCAL_WL ? src->ifindex : 0;
+	reason = mgy_flow_entry(pkt, c->new.from, &c->ct);
 	if (reason != MGY_OK_NEW)
 		return reason;
 	mgy_l4_of(pkt, &l4);
-	reason = mgy_ask_in(dst, src->cls, &l4, verdict);
+	reason = mgy_ask_in(dst, src->cls, &l4, &c->verdict);
 	if (reason != MGY_OK_NEW)
 		return reason;
-	new.tr_i = mgy_trace(verdict->in);
+	c->new.tr_i = mgy_trace(c->verdict.in);
 	/* An entry that egress policy has allowed keeps its way and its trace; only this side is new. */
-	if (ct) {
+	if (c->ct) {
 		if (pkt->ba)
-			ct->if_ab = new.back_from;
+			c->ct->if_ab = c->new.back_from;
 		else
-			ct->if_ba = new.back_from;
-		ct->tr_i = new.tr_i;
-		__sync_fetch_and_or(&ct->flags, MGY_CT_IN_DONE);
-		mgy_ct_touch(pkt, ct);
-		return MGY_OK_NEW;
+			c->ct->if_ba = c->new.back_from;
+		c->ct->tr_i = c->new.tr_i;
+		__sync_fetch_and_or(&c->ct->flags, MGY_CT_IN_DONE);
+		mgy_ct_touch(pkt, c->ct);
+		c->stored = 1;
 	}
-	return mgy_ct_store(pkt, 0, &new);
+	return MGY_OK_NEW;
 }
 
 /*
  * A host interface receives what no established entry covers. MGY_OK_PASS: not a workload's, not ours.
  * `parsed` is what the parser said: a broken packet or fragment is dropped only if meant for a workload.
  */
-static __always_inline enum mgy_reason mgy_judge_from_net(const struct mgy_pkt *pkt,
-							  enum mgy_reason parsed, struct mgy_ct_val *ct,
-							  struct mgy_verdict *verdict, __u32 *fwd)
+static __always_inline enum mgy_reason mgy_judge_from_net(const struct mgy_pkt *pkt, enum mgy_reason parsed,
+							  struct mgy_case *c)
 {
-	const struct mgy_info *src = mgy_info_of(pkt->src), *dst = mgy_info_of(pkt->dst);
-	struct mgy_ct_new new = {};
+	const struct mgy_info *src = c->src, *dst = c->dst;
 	enum mgy_reason reason;
 	struct mgy_l4 l4;
 
@@ -165,19 +167,27 @@ static __always_inline enum mgy_reason mgy_judge_from_net(const struct mgy_pkt *
 		return MGY_OK_PASS;
 	if (parsed != MGY_OK_PASS)
 		return parsed;
-	reason = mgy_flow_entry(pkt, 0, &ct);
+	reason = mgy_flow_entry(pkt, 0, &c->ct);
 	if (reason != MGY_OK_NEW)
 		return reason;
 	mgy_l4_of(pkt, &l4);
-	reason = mgy_ask_in(dst, src->cls, &l4, verdict);
+	reason = mgy_ask_in(dst, src->cls, &l4, &c->verdict);
 	if (reason != MGY_OK_NEW)
 		return reason;
-	new.flags = MGY_CT_IN_DONE;
-	new.back_from = dst->ifindex;
-	new.fwd = mgy_fwd_local(dst);
-	new.back_fwd = mgy_fwd_remote(src);
-	new.tr_i = mgy_trace(verdict->in);
-	*fwd = new.fwd;
-	return mgy_ct_store(pkt, ct, &new);
+	c->new.flags = MGY_CT_IN_DONE;
+	c->new.back_from = dst->ifindex;
+	c->new.fwd = mgy_fwd_local(dst);
+	c->new.back_fwd = mgy_fwd_remote(src);
+	c->new.tr_i = mgy_trace(c->verdict.in);
+	return MGY_OK_NEW;
+}
+
+/* Stores what a judgement ended in; MGY_OK_NEW or why not. */
+static __always_inline enum mgy_reason mgy_settle(const struct mgy_pkt *pkt, struct mgy_case *c,
+						  enum mgy_reason reason, const int v6)
+{
+	if (reason != MGY_OK_NEW || c->stored)
+		return reason;
+	return mgy_ct_store_ip(pkt, c->ct, &c->new, v6);
 }
 #endif

@@ -16,6 +16,7 @@ import {
 import {
   MGY_L4_ELEMENTS,
   MGY_REASON_MAX,
+  mgyConfig,
   mgyCounter,
   mgyCtKey,
   mgyCtVal,
@@ -92,27 +93,25 @@ const EVENT_BYTES = 262_144;
 /** One per neighbouring host and interface; beyond that the host routes. 512 KiB. */
 const NEXT_HOPS = 65_536;
 
-/** struct mgy_config: sixteen words. Timeouts are in units of 64 ticks, at least one. */
+/** struct mgy_config: words in host order. Timeouts are in units of 64 ticks, at least one. */
 function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uint8Array {
   const ticks = (ms: number): number => Math.max(1, Math.round((ms * hz) / 1000 / 64));
-  const words = Uint32Array.of(
-    config.acceptToHost ? 1 : 0,
-    config.logDrops ? 1 : 0,
-    config.markSeen,
-    0,
-    0,
-    config.vxlanPort,
-    ticks(timeoutsMs.tcpSyn),
-    ticks(timeoutsMs.tcpEstablished),
-    ticks(timeoutsMs.tcpFin),
-    ticks(timeoutsMs.tcpReset),
-    ticks(timeoutsMs.udp),
-    ticks(timeoutsMs.icmp),
-    ticks(timeoutsMs.generic),
-    0,
-    0,
-    0,
-  );
+  const words = new Uint32Array(mgyConfig.size / 4);
+  const fields: Readonly<Partial<Record<keyof typeof mgyConfig.offset, number>>> = {
+    host_action: config.acceptToHost ? 1 : 0,
+    log_drops: config.logDrops ? 1 : 0,
+    mark_seen: config.markSeen,
+    vxlan_port: config.vxlanPort,
+    timeout_tcp_syn: ticks(timeoutsMs.tcpSyn),
+    timeout_tcp_established: ticks(timeoutsMs.tcpEstablished),
+    timeout_tcp_fin: ticks(timeoutsMs.tcpFin),
+    timeout_tcp_rst: ticks(timeoutsMs.tcpReset),
+    timeout_udp: ticks(timeoutsMs.udp),
+    timeout_icmp: ticks(timeoutsMs.icmp),
+    timeout_generic: ticks(timeoutsMs.generic),
+  };
+  for (const [name, value] of Object.entries(fields))
+    words[mgyConfig.offset[name as keyof typeof mgyConfig.offset] / 4] = value;
   return new Uint8Array(words.buffer);
 }
 
