@@ -131,3 +131,22 @@ function failure(
   const said = stderr === '' ? '' : `: ${stderr}`;
   return new CommandError(`${argv.join(' ').slice(0, 500)} ${how}${said}`, { ...details, stderr });
 }
+
+/**
+ * Runs a program that talks to the user itself: an editor, or a comparison on the terminal. It has our streams.
+ *
+ * @returns its exit code. @throws CommandError when it cannot be started or is ended by a signal.
+ */
+export async function runInteractive(argv: readonly [string, ...string[]]): Promise<number> {
+  const [program, ...args] = argv;
+  const child = spawn(program, args, { stdio: 'inherit' });
+  return await new Promise<number>((resolve, reject) => {
+    child.once('error', (cause) =>
+      reject(failure(argv, 'could not be started', { exitCode: null, stderr: '', cause })),
+    );
+    child.once('close', (code, signal) => {
+      if (code !== null) resolve(code);
+      else reject(failure(argv, `was ended by ${signal}`, { exitCode: null, stderr: '' }));
+    });
+  });
+}

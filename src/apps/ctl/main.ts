@@ -23,6 +23,10 @@ export async function main(args: readonly string[]): Promise<void> {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
+  if (args[0] === '__complete') {
+    const { main: complete } = await import('./completion/complete.js');
+    return await complete(args.slice(1));
+  }
   const compatible = basename(process.argv[1] ?? '') === COMPATIBLE_NAME;
   const signal = signalOf();
   let active: Command | undefined;

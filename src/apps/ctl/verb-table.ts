@@ -33,6 +33,54 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/get.js'),
   },
   {
+    name: 'patch',
+    about: 'Change parts of one resource.',
+    group: 'Resources',
+    load: () => import('./verbs/patch.js'),
+  },
+  {
+    name: 'label',
+    about: 'Set and remove labels of one resource.',
+    group: 'Resources',
+    load: () => import('./verbs/label.js'),
+  },
+  {
+    name: 'edit',
+    about: 'Change one resource in an editor.',
+    group: 'Resources',
+    load: () => import('./verbs/edit.js'),
+  },
+  {
+    name: 'diff',
+    about: 'Show what apply would change.',
+    group: 'Resources',
+    load: () => import('./verbs/diff.js'),
+  },
+  {
+    name: 'validate',
+    about: 'Check files without a datastore.',
+    group: 'Resources',
+    load: () => import('./verbs/validate.js'),
+  },
+  {
+    name: 'wait',
+    about: 'Wait until resources are as asked.',
+    group: 'Resources',
+    load: () => import('./verbs/wait.js'),
+  },
+  {
+    name: 'explain',
+    about: 'Tell what a field of a resource means.',
+    group: 'Resources',
+    load: () => import('./verbs/explain.js'),
+  },
+  {
+    name: 'api-resources',
+    about: 'List the kinds of resources and the words that name them.',
+    group: 'Resources',
+    load: () => import('./verbs/api-resources.js'),
+  },
+  {
     name: 'ipam',
     about: 'Addresses: how full pools are, who has which, what is leaked.',
     group: 'Cluster',
@@ -55,5 +103,11 @@ export const VERBS: readonly VerbEntry[] = [
     about: 'Show the version of this program and of the cluster.',
     group: 'Cluster',
     load: () => import('./verbs/version.js'),
+  },
+  {
+    name: 'completion',
+    about: 'Print a completion script for a shell.',
+    group: 'Help',
+    load: () => import('./verbs/completion.js'),
   },
 ];
