@@ -100,11 +100,19 @@ mgy_global int mgy_from_net6(struct __sk_buff *skb)
 	return mgy_from_net_ip(skb, &pkt.pkt, parsed, 1);
 }
 
+/* An IPv4 packet, as it came or out of a tunnel. */
+mgy_global int mgy_ip4_from_net(struct __sk_buff *skb)
+{
+	struct mgy_pkt pkt = {};
+
+	return mgy_from_net_ip(skb, &pkt, mgy_parse_ip4(skb, &pkt), 0);
+}
+
 SEC("tcx/ingress")
 int mgy_from_net(struct __sk_buff *skb)
 {
-	struct mgy_pkt pkt = {};
 	__u16 type;
+	int action;
 
 	/* Frames of others, seen by a promiscuous interface, must not be delivered twice. */
 	if (skb->pkt_type == MGY_PACKET_OTHERHOST)
@@ -112,7 +120,15 @@ int mgy_from_net(struct __sk_buff *skb)
 	type = mgy_eth_type(skb);
 	if (mgy_unlikely(type != MGY_ETH_IP4))
 		return type == MGY_ETH_IP6 && mgy_config.ipv6 ? mgy_from_net6(skb) : mgy_pass(skb, MGY_OK_PASS);
-	return mgy_from_net_ip(skb, &pkt, mgy_parse_ip4(skb, &pkt), 0);
+	if (!mgy_is_ipip(skb))
+		return mgy_ip4_from_net(skb);
+	action = mgy_decap(skb);
+	if (action == MGY_OK_PASS)
+		return mgy_pass(skb, MGY_OK_PASS);
+	if (action != MGY_OK_TUNNEL)
+		return mgy_drop(skb, action);
+	action = mgy_ip4_from_net(skb);
+	return action == MGY_TC_PASS ? mgy_tunnel_to_stack(skb) : action;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

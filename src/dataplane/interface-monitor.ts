@@ -36,8 +36,12 @@ export interface InterfaceMonitorOptions {
 }
 
 const LOOPBACK = 'lo';
+const TUNNEL_PREFIX = 'mgytunl';
 /** Masters that receive what their members receive, so that the hook on them is enough. */
 const SHARING_MASTERS: ReadonlySet<string> = new Set(['bridge', 'bond', 'team']);
+
+/** What comes in by our own tunnel device was judged before; both ends of it are ours. */
+const isTunnelEnd = (name: string): boolean => name.startsWith(TUNNEL_PREFIX);
 
 const addressKey = ({ ifindex, ip, prefixLength }: KernelAddress): string =>
   `${ifindex} ${formatIp(ip)}/${prefixLength}`;
@@ -129,6 +133,7 @@ export class InterfaceMonitor implements Disposable {
         link.up &&
         link.type === LINK_TYPE.ethernet &&
         link.name !== LOOPBACK &&
+        !isTunnelEnd(link.name) &&
         !this.#options.exclude.includes(link.name) &&
         !this.isWorkloadName(link.name) &&
         !(link.memberOf !== undefined && SHARING_MASTERS.has(link.memberOf)),

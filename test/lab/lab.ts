@@ -26,6 +26,10 @@ export interface WorkloadPlan {
 
 export interface LabPlan {
   readonly hosts: readonly string[];
+  /** Number of each host's subnet, 0 if not named. Between subnets there is a router, which knows no workload. */
+  readonly subnets?: Readonly<Record<string, number>>;
+  /** Default 1500. */
+  readonly workloadMtu?: number;
   readonly workloads: readonly WorkloadPlan[];
   /** For every agent. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -57,9 +61,11 @@ export class Lab implements AsyncDisposable {
   readonly hosts = new Map<string, Host>();
   readonly workloads = new Map<string, Workload>();
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #workloadMtu: number;
 
   private constructor(plan: LabPlan) {
     this.run = LabRun.start();
+    this.#workloadMtu = plan.workloadMtu ?? 1500;
     this.#environment = {
       FELIX_BPFMAPSIZECONNTRACK: '65536',
       ...plan.environment,
@@ -71,9 +77,12 @@ export class Lab implements AsyncDisposable {
     const lab = new Lab(plan);
     try {
       const underlay = lab.run.addNetns('net');
-      ip('link add br0 type bridge', underlay);
-      ip('link set br0 up', underlay);
-      for (const [i, name] of plan.hosts.entries()) lab.#addHost(name, i + 1, underlay);
+      const subnetOf = (host: string): number => plan.subnets?.[host] ?? 0;
+      const subnets = new Set(plan.hosts.map(subnetOf));
+      for (const subnet of subnets) addSubnet(subnet, underlay);
+      for (const [i, name] of plan.hosts.entries())
+        lab.#addHost(name, { number: i + 1, subnet: subnetOf(name), underlay });
+      if (subnets.size > 1) await lab.#route(underlay);
       for (const workload of plan.workloads) lab.addWorkload(workload);
       return lab;
     } catch (error) {
@@ -86,11 +95,14 @@ export class Lab implements AsyncDisposable {
     return join(this.run.dir, 'datastore');
   }
 
-  #addHost(name: string, number: number, underlay: string): void {
+  #addHost(
+    name: string,
+    { number, subnet, underlay }: { number: number; subnet: number; underlay: string },
+  ): void {
     const netns = this.run.addNetns(name);
     ip(`link add ${name} type veth peer name eth0 netns ${netns}`, underlay);
-    ip(`link set ${name} master br0 up`, underlay);
-    const address = `172.31.0.${number}`;
+    ip(`link set ${name} master br${subnet} up`, underlay);
+    const address = `172.31.${subnet}.${number}`;
     ip(`address add ${address}/24 dev eth0`, netns);
     ip('link set eth0 up', netns);
     const runDir = join(this.run.dir, name);
@@ -105,6 +117,15 @@ export class Lab implements AsyncDisposable {
     });
   }
 
+  /** The underlay's namespace routes between its bridges, and every host has it as its way out. */
+  async #route(underlay: string): Promise<void> {
+    const forwarding = ['tee', '/proc/sys/net/ipv4/ip_forward'];
+    await execute('nsenter', [`--net=${netnsPath(underlay)}`, ...forwarding], process.env, '1');
+    for (const { netns, address } of this.hosts.values()) {
+      ip(`route add default via ${address.replace(/\.\d+$/, '.254')}`, netns);
+    }
+  }
+
   /** Namespace, veth and server; the WorkloadEndpoint is made with workloadManifest(). */
   addWorkload(plan: WorkloadPlan): Workload {
     const host = this.host(plan.host);
@@ -114,6 +135,7 @@ export class Lab implements AsyncDisposable {
     ip(`link set ${interfaceName} up`, host.netns);
     ip('link set eth0 up', netns);
     ip(`address add ${plan.address}/32 dev eth0`, netns);
+    ip(`link set eth0 mtu ${this.#workloadMtu}`, netns);
     ip('route add 169.254.1.1 dev eth0 scope link', netns);
     ip('route add default via 169.254.1.1 dev eth0', netns);
     spawn('nsenter', [`--net=${netnsPath(netns)}`, LOAD_TOOL, 'serve', ...PORTS.map(String)], {
@@ -251,6 +273,12 @@ export class Lab implements AsyncDisposable {
     for (const workload of this.workloads.values()) workload.prober[Symbol.dispose]();
     this.run[Symbol.dispose]();
   }
+}
+
+function addSubnet(subnet: number, underlay: string): void {
+  ip(`link add br${subnet} type bridge`, underlay);
+  ip(`address add 172.31.${subnet}.254/24 dev br${subnet}`, underlay);
+  ip(`link set br${subnet} up`, underlay);
 }
 
 function execute(

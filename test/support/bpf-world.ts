@@ -268,7 +268,7 @@ export class BpfWorld {
       this.#setL4(abi.MGY_L4_SCTP, x, L4.sctp);
       this.#setL4(abi.MGY_L4_ICMP, x, x === 0x800 ? L4.echo : L4.icmp);
     }
-    const nh = this.#view('mgy_nh_v1');
+    const nh = this.#view('mgy_nh_v2');
     nh.setUint32(abi.mgyNh.size, IF_NET, true);
     nh.setUint32(abi.mgyNh.size + abi.mgyNh.offset.gw, ipBytes('192.168.0.2').readUInt32LE(), true);
     const ready = abi.MGY_INFO_LOCAL_WL | abi.MGY_INFO_READY;

@@ -51,7 +51,7 @@ struct mgy_info {
 	__u32 ifindex; /* LOCAL_WL: host side of the workload's link */
 	__u32 ep;      /* LOCAL_WL: index into mgy_ep */
 	__u32 nh;      /* REMOTE_WL: index into mgy_nh (IPv6: mgy_nh6); 0: leave it to the host's routing */
-	__u32 tun_dst; /* be; reserved for encapsulation */
+	__u32 tun_dst; /* be; remote: the host it lives on, whose tunnel packets may carry it */
 	__u8 mac[6];   /* LOCAL_WL: the workload's own, zero if not known */
 	__u16 pad;
 };
@@ -70,9 +70,18 @@ _Static_assert(sizeof(struct mgy_ep) == 32, "mgy_ep is ABI: bump the map's versi
 /* Next hop outside the host. */
 struct mgy_nh {
 	__u32 ifindex;
-	__u32 gw; /* be; 0: on link */
+	__u32 gw;      /* be; 0: on link, or of a tunnel: as the host routes */
+	__u32 tun_dst; /* be; not 0: IP-in-IP to this host, */
+	__u32 tun_src; /* be; from this address of ours */
 };
-_Static_assert(sizeof(struct mgy_nh) == 8, "mgy_nh is ABI: bump the map's version");
+_Static_assert(sizeof(struct mgy_nh) == 16, "mgy_nh is ABI: bump the map's version");
+
+/* IP-in-IP of this host, the one element of mgy_tunnel. */
+struct mgy_tunnel {
+	__u32 accept;  /* 1: tunnel packets to us are ours; 0: left to the host */
+	__u32 ifindex; /* where inner packets that are not for a workload come in */
+};
+_Static_assert(sizeof(struct mgy_tunnel) == 8, "mgy_tunnel is ABI: bump the map's version");
 
 /* The same for IPv6. */
 struct mgy_nh6 {
@@ -260,6 +269,12 @@ enum mgy_reason {
 	MGY_OK_NEIGHBOR,        /* neighbour discovery and the like between a workload and its host */
 	MGY_DROP_EXTENSION,     /* IPv6 extension headers: too many, too long, or a route to follow */
 	MGY_DROP_SCOPE,         /* to or from an address that is valid on one link only, or a group */
+	MGY_OK_TUNNEL,          /* taken out of a tunnel packet, to be judged; never counted */
+	MGY_DROP_TUNNEL_PEER,   /* tunnel packet of no host of the cluster */
+	MGY_DROP_TUNNEL_SOURCE, /* inner source does not live on the host that sent it */
+	MGY_DROP_TUNNEL_ECN,    /* congestion marked outside, inside unable to carry it */
+	MGY_DROP_TUNNEL_NONE,   /* for the tunnel, but of no host's range */
+	MGY_DROP_TUNNEL_SIZE,   /* no room for the outer header */
 	MGY_REASON_MAX = 64,
 };
 

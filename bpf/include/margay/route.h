@@ -3,6 +3,7 @@
 #ifndef MARGAY_ROUTE_H
 #define MARGAY_ROUTE_H
 #include <margay/csum.h>
+#include <margay/encap.h>
 #include <margay/event.h>
 
 #define MGY_FWD(kind, argument) ((__u32)(kind) << MGY_FWD_SHIFT | (argument))
@@ -27,7 +28,8 @@ static __always_inline __u32 mgy_fwd_local(const struct mgy_info *info)
 
 static __always_inline __u32 mgy_fwd_remote(const struct mgy_info *info)
 {
-	if (!(info->flags & MGY_INFO_REMOTE_WL) || !info->nh)
+	/* A remote host's own address has a next hop where it is an end of a tunnel. */
+	if (!(info->flags & (MGY_INFO_REMOTE_WL | MGY_INFO_REMOTE_HOST)) || !info->nh)
 		return MGY_FWD(MGY_FWD_STACK, 0);
 	return MGY_FWD(MGY_FWD_NH, MGY_FWD_ARG(info->nh));
 }
@@ -52,14 +54,26 @@ static __always_inline int mgy_hop(struct __sk_buff *skb, const int v6)
 	return 1;
 }
 
-static __always_inline int mgy_to_next_hop(struct __sk_buff *skb, __u32 i, enum mgy_reason reason)
+/* The inner packet takes one hop; should the outer header fail after that, the packet is lost. */
+static mgy_noinline int mgy_to_tunnel_of(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+					 const struct mgy_nh *nh, enum mgy_reason reason)
 {
-	struct mgy_nh *nh = bpf_map_lookup_elem(&mgy_nh_v1, &i);
+	if (!mgy_tunnel_fits(skb, pkt->proto == MGY_TCP, nh->ifindex) || !mgy_hop(skb, 0))
+		return mgy_to_stack(skb, reason);
+	return mgy_encap(skb, nh, reason);
+}
+
+static __always_inline int mgy_to_next_hop(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 i,
+					   enum mgy_reason reason)
+{
+	struct mgy_nh *nh = bpf_map_lookup_elem(&mgy_nh_v2, &i);
 	struct bpf_redir_neigh neigh = {};
 	__u32 mtu = 0, ifindex;
 
 	if (!nh)
 		return mgy_to_stack(skb, reason);
+	if (nh->tun_dst)
+		return mgy_to_tunnel_of(skb, pkt, nh, reason);
 	ifindex = nh->ifindex;
 	neigh.nh_family = 2; /* AF_INET */
 	neigh.ipv4_nh = nh->gw;
@@ -108,7 +122,7 @@ static __always_inline int mgy_forward_ip(struct __sk_buff *skb, const struct mg
 		return bpf_redirect_peer(MGY_FWD_ARG(fwd), 0);
 	case MGY_FWD_NH:
 		return v6 ? mgy_to_next_hop6(skb, MGY_FWD_ARG(fwd), reason)
-			  : mgy_to_next_hop(skb, MGY_FWD_ARG(fwd), reason);
+			  : mgy_to_next_hop(skb, pkt, MGY_FWD_ARG(fwd), reason);
 	default:
 		return mgy_to_stack(skb, reason);
 	}

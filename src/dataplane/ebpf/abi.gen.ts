@@ -107,6 +107,12 @@ export const MGY_DROP_UNGUARDED = 27;
 export const MGY_OK_NEIGHBOR = 28;
 export const MGY_DROP_EXTENSION = 29;
 export const MGY_DROP_SCOPE = 30;
+export const MGY_OK_TUNNEL = 31;
+export const MGY_DROP_TUNNEL_PEER = 32;
+export const MGY_DROP_TUNNEL_SOURCE = 33;
+export const MGY_DROP_TUNNEL_ECN = 34;
+export const MGY_DROP_TUNNEL_NONE = 35;
+export const MGY_DROP_TUNNEL_SIZE = 36;
 export const MGY_REASON_MAX = 64;
 
 /** Labels of mgy_reason, by number. */
@@ -142,6 +148,12 @@ export const REASON_LABELS = [
   'ok-neighbor',
   'drop-extension',
   'drop-scope',
+  'ok-tunnel',
+  'drop-tunnel-peer',
+  'drop-tunnel-source',
+  'drop-tunnel-ecn',
+  'drop-tunnel-none',
+  'drop-tunnel-size',
 ] as const;
 
 /** struct mgy_node: size and offsets in bytes. */
@@ -194,10 +206,21 @@ export const mgyEp = {
 
 /** struct mgy_nh: size and offsets in bytes. */
 export const mgyNh = {
-  size: 8,
+  size: 16,
   offset: {
     ifindex: 0,
     gw: 4,
+    tun_dst: 8,
+    tun_src: 12,
+  },
+} as const;
+
+/** struct mgy_tunnel: size and offsets in bytes. */
+export const mgyTunnel = {
+  size: 8,
+  offset: {
+    accept: 0,
+    ifindex: 4,
   },
 } as const;
 

@@ -2,6 +2,7 @@
 import type { Log } from '../../base/log.js';
 import { NetlinkConnection } from '../../kernel/netlink/connection.js';
 import { removeRoutes } from '../routing/route-table.js';
+import { removeTunnelDevice } from '../routing/tunnel-device.js';
 import { removeNeighbors } from '../routing/workload-interface.js';
 import { Hooks } from './hooks.js';
 import { Pins } from './pins.js';
@@ -17,9 +18,11 @@ export async function cleanup(bpfDir: string, log: Log): Promise<readonly string
   const maps = pins.mapNames().length;
   pins.removeAll();
   using connection = NetlinkConnection.open();
+  const tunnel = await removeTunnelDevice(connection);
   return [
     `programs detached: ${programs}`,
     `maps unpinned: ${maps}`,
+    `tunnel devices removed: ${tunnel ? 1 : 0}`,
     `routes removed: ${await removeRoutes(connection)}`,
     `neighbours removed: ${await removeNeighbors(connection)}`,
   ];

@@ -22,6 +22,7 @@ import { InterfacePrograms } from './interface-programs.js';
 import { Pins } from './pins.js';
 import { recordPolicyUpdate } from './policy-updates.js';
 import { Remotes } from './remotes.js';
+import { Tunnel } from './tunnel.js';
 import type { Packet, TableStatistics, Verdict } from './tables/policy-tables.js';
 import { Workloads } from './workloads.js';
 
@@ -32,6 +33,8 @@ export interface EbpfDataplaneOptions {
   readonly conntrackEntries: number;
   readonly config: ProgramConfig;
   readonly log: Log;
+  /** A routing daemon has the routes between hosts whose packets travel as they are. Default: false. */
+  readonly leavePlainRoutes?: boolean;
   readonly sizes?: TableSizes;
 }
 
@@ -60,6 +63,7 @@ export class EbpfDataplane implements Dataplane {
   readonly #programs: InterfacePrograms;
   readonly #workloads: Workloads;
   readonly #remotes: Remotes;
+  readonly #tunnel: Tunnel;
   readonly #collector: ConntrackCollector;
   readonly #events: EventLogger;
   #guarding: Promise<void> = Promise.resolve();
@@ -77,10 +81,14 @@ export class EbpfDataplane implements Dataplane {
     const present = new GrowingTables(generation, { base, onGrown: () => this.#onGrown() });
     this.#present = present;
     const shared = { present, interfaces, routes: this.#routes };
-    const programs = new InterfacePrograms({ present, interfaces, pins: base.pins, log });
+    const view = () => present.generation.tunnel;
+    const tunnel = new Tunnel({ connection, interfaces, view, log });
+    const programs = new InterfacePrograms({ present, interfaces, tunnel, pins: base.pins, log });
     this.#programs = programs;
     this.#workloads = new Workloads({ ...shared, programs, connection, prefixes, log });
-    this.#remotes = new Remotes(shared);
+    this.#tunnel = tunnel;
+    const { leavePlainRoutes: leavePlain = false } = options;
+    this.#remotes = new Remotes({ ...shared, tunnel, leavePlain });
     const program = () => present.generation.programs.collect;
     this.#collector = new ConntrackCollector({ program, capacity, log });
     this.#events = new EventLogger(generation.shared.mgy_events_v1, log);
@@ -134,6 +142,7 @@ export class EbpfDataplane implements Dataplane {
     this.#log.info({ reason }, 'resync');
     this.#routes.queueResync();
     this.#workloads.queueResync();
+    this.#tunnel.queueResync();
     this.#interfaces.queueResync();
   }
 
@@ -176,11 +185,22 @@ export class EbpfDataplane implements Dataplane {
         this.#remotes.set(update.cidr, null, 'block');
         break;
       case 'host':
+        this.#remotes.setHost(update.name, update.host);
+        break;
       case 'host-remove':
+        this.#remotes.setHost(update.name, null);
+        break;
       case 'local-host':
+        this.#tunnel.set(update.host);
+        break;
       case 'local-host-remove':
+        this.#tunnel.set(null);
+        break;
       case 'local-block':
+        this.#remotes.setLocalBlock(update.cidr, true);
+        break;
       case 'local-block-remove':
+        this.#remotes.setLocalBlock(update.cidr, false);
         break;
       case 'host-endpoint':
       case 'host-endpoint-remove':
@@ -213,12 +233,13 @@ export class EbpfDataplane implements Dataplane {
   /** Tables first, then programs, then READY, settings and routes: nothing opens before it is judged. */
   async #program(failures: string[], signal: AbortSignal): Promise<void> {
     if (await this.#interfaces.refresh()) this.#routes.queueResync();
-    const interfacesChanged = this.#interfacesChanged;
+    const { device } = this.#tunnel;
+    const tunnelFailure = await this.#tunnel.arrange();
+    if (tunnelFailure !== null) failures.push(tunnelFailure);
+    const interfacesChanged = this.#interfacesChanged || device !== this.#tunnel.device;
     this.#interfacesChanged = false;
-    if (interfacesChanged) {
-      this.#workloads.takeInterfaces();
-      this.#remotes.takeInterfaces();
-    }
+    if (interfacesChanged) this.#workloads.takeInterfaces();
+    this.#remotes.takeInterfaces();
     this.#workloads.record();
     this.#remotes.record();
     const { errors } = await this.#present.commit();

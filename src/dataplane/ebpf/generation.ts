@@ -21,6 +21,7 @@ import {
   mgyCtKey,
   mgyCtVal,
   mgyNh,
+  mgyTunnel,
 } from './abi.gen.js';
 import type { Pins } from './pins.js';
 import type { PolicyMaps } from './tables/policy-maps.js';
@@ -31,7 +32,13 @@ const OBJECT_PATH = fileURLToPath(
 );
 
 /** Connections refer to next hops by number, so these go together. */
-export const SHARED_MAPS = ['mgy_ct4_v1', 'mgy_nh_v1', 'mgy_cnt_v1', 'mgy_events_v1'] as const;
+export const SHARED_MAPS = [
+  'mgy_ct4_v1',
+  'mgy_nh_v2',
+  'mgy_cnt_v1',
+  'mgy_events_v1',
+  'mgy_tunnel_v1',
+] as const;
 export type SharedMapName = (typeof SHARED_MAPS)[number];
 
 export interface TableSizes {
@@ -118,11 +125,14 @@ function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uin
 export class Generation implements Disposable {
   readonly sizes: TableSizes;
   readonly maps: PolicyMaps;
+  /** struct mgy_tunnel, as words; of all generations. */
+  readonly tunnel: Uint32Array;
   readonly shared: Readonly<Record<SharedMapName, BpfMap>>;
   readonly programs: {
     readonly fromWorkload: BpfProgram;
     readonly toWorkload: BpfProgram;
     readonly fromNetwork: BpfProgram;
+    readonly toTunnel: BpfProgram;
     readonly collect: BpfProgram;
   };
 
@@ -138,15 +148,18 @@ export class Generation implements Disposable {
     this.#fresh = fresh;
     this.shared = {
       mgy_ct4_v1: object.map('mgy_ct4_v1'),
-      mgy_nh_v1: object.map('mgy_nh_v1'),
+      mgy_nh_v2: object.map('mgy_nh_v2'),
       mgy_cnt_v1: object.map('mgy_cnt_v1'),
       mgy_events_v1: object.map('mgy_events_v1'),
+      mgy_tunnel_v1: object.map('mgy_tunnel_v1'),
     };
     this.maps = viewMaps(object);
+    this.tunnel = new Uint32Array(viewMap(object, 'mgy_tunnel_v1'));
     this.programs = {
       fromWorkload: object.program('mgy_from_wl'),
       toWorkload: object.program('mgy_to_wl'),
       fromNetwork: object.program('mgy_from_net'),
+      toTunnel: object.program('mgy_to_tunnel'),
       collect: object.program('mgy_gc'),
     };
   }
@@ -158,7 +171,7 @@ export class Generation implements Disposable {
     try {
       for (const [name, size] of SIZED) object.setMaxEntries(name, size(options.sizes));
       object.setMaxEntries('mgy_ct4_v1', options.conntrackEntries);
-      object.setMaxEntries('mgy_nh_v1', NEXT_HOPS);
+      object.setMaxEntries('mgy_nh_v2', NEXT_HOPS);
       object.setMaxEntries('mgy_events_v1', EVENT_BYTES);
       object.setGlobals('.rodata', encodeConfig(options.config, options.hz));
       if (options.shared === undefined) openPinned(options, opened);
@@ -198,9 +211,10 @@ export class Generation implements Disposable {
 /** What the maps of an earlier agent must be like to be taken over. BPF_MAP_TYPE_HASH is 1, ARRAY 2. */
 const LAYOUTS: Readonly<Partial<Record<SharedMapName, Partial<MapInfo>>>> = {
   mgy_ct4_v1: { type: 1, keySize: mgyCtKey.size, valueSize: mgyCtVal.size },
-  mgy_nh_v1: { type: 2, keySize: 4, valueSize: mgyNh.size, maxEntries: NEXT_HOPS },
+  mgy_nh_v2: { type: 2, keySize: 4, valueSize: mgyNh.size, maxEntries: NEXT_HOPS },
   mgy_cnt_v1: { keySize: 4, valueSize: mgyCounter.size, maxEntries: MGY_REASON_MAX },
   mgy_events_v1: { maxEntries: EVENT_BYTES },
+  mgy_tunnel_v1: { type: 2, keySize: 4, valueSize: mgyTunnel.size, maxEntries: 1 },
 };
 
 /** Opens the maps an earlier agent pinned, as far as they fit. Without its next hops a connection means nothing. */
@@ -209,7 +223,7 @@ function openPinned(options: GenerationOptions, opened: Map<SharedMapName, BpfMa
     const map = openOne(name, options);
     if (map !== null) opened.set(name, map);
   }
-  if (opened.has('mgy_nh_v1')) return;
+  if (opened.has('mgy_nh_v2')) return;
   opened.get('mgy_ct4_v1')?.close();
   if (opened.delete('mgy_ct4_v1')) {
     options.log.warn({ map: 'mgy_ct4_v1' }, 'next hops are gone: connections are forgotten');
@@ -239,22 +253,24 @@ function openOne(
   return null;
 }
 
+function viewMap(object: BpfObject, name: string): ArrayBuffer {
+  const map = object.map(name);
+  try {
+    return map.mmap();
+  } finally {
+    // The mapping holds the map.
+    map.close();
+  }
+}
+
 function viewMaps(object: BpfObject): PolicyMaps {
-  const memory = (name: string): ArrayBuffer => {
-    const map = object.map(name);
-    try {
-      return map.mmap();
-    } finally {
-      // The mapping holds the map.
-      map.close();
-    }
-  };
+  const memory = (name: string): ArrayBuffer => viewMap(object, name);
   return {
     root4: new Uint32Array(memory('mgy_root4_v1')),
     nodes4: new Uint32Array(memory('mgy_node4_v1')),
     info: new Uint32Array(memory('mgy_info_v1')),
     eps: new Uint32Array(memory('mgy_ep_v1')),
-    nexthops: new Uint32Array(memory('mgy_nh_v1')),
+    nexthops: new Uint32Array(memory('mgy_nh_v2')),
     l4: new Uint16Array(memory('mgy_l4_v1')),
     policySets: new BigUint64Array(memory('mgy_ps_v1')),
     arena: new Uint32Array(memory('mgy_arena_v1')),

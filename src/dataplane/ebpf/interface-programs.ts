@@ -13,6 +13,7 @@ import type { Pins } from './pins.js';
 export interface InterfaceProgramsParts {
   readonly present: GrowingTables;
   readonly interfaces: InterfaceMonitor;
+  readonly tunnel: { readonly device: number };
   readonly pins: Pins;
   readonly log: Log;
 }
@@ -76,12 +77,13 @@ export class InterfacePrograms implements Disposable {
   }
 
   #wantedHooks(): readonly Hook[] {
-    const { interfaces, present } = this.#parts;
-    const program = present.generation.programs.fromNetwork;
+    const { interfaces, present, tunnel } = this.#parts;
+    const { fromNetwork: program, toTunnel } = present.generation.programs;
     const host = interfaces
       .hostLinks()
       .map(({ ifindex }) => ({ ifindex, direction: 'ingress' as const, program }));
-    return [...this.#workloadHooks(), ...host];
+    const out = { ifindex: tunnel.device, direction: 'egress', program: toTunnel } as const;
+    return [...this.#workloadHooks(), ...host, ...(tunnel.device === 0 ? [] : [out])];
   }
 
   /** A workload interface without endpoint gets them, too: what the tables do not know is dropped. */

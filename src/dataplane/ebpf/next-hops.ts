@@ -3,8 +3,7 @@
  * both the policy tables and the agent, so the map is shared by all generations and a record keeps its number as
  * long as anybody wants what it says.
  */
-import { networkWord, parseAddress4 } from './tables/ipv4.js';
-import type { NextHop } from './tables/nexthop-table.js';
+import { hopWords, type NextHop } from './tables/nexthop-table.js';
 import { NEXTHOP_WORDS } from './tables/policy-maps.js';
 
 interface Held {
@@ -26,8 +25,11 @@ export class NextHops {
   constructor(view: Uint32Array) {
     this.#view = view;
     for (let index = 1; index < view.length / NEXTHOP_WORDS; index++) {
-      const [ifindex = 0, gateway = 0] = view.subarray(index * NEXTHOP_WORDS);
-      const key = `${ifindex} ${gateway}`;
+      const [ifindex = 0, ...rest] = view.subarray(
+        index * NEXTHOP_WORDS,
+        (index + 1) * NEXTHOP_WORDS,
+      );
+      const key = [ifindex, ...rest].join(' ');
       if (ifindex === 0 || this.#byKey.has(key)) this.#free.push(index);
       else this.#byKey.set(key, { index, references: 0 });
     }
@@ -36,7 +38,8 @@ export class NextHops {
   /** 0, the host's routing, for null and when all records are taken. */
   acquire(hop: NextHop | null): number {
     if (hop === null) return 0;
-    const { key, gateway } = keyOf(hop);
+    const words = hopWords(hop);
+    const key = words.join(' ');
     const held = this.#byKey.get(key);
     if (held !== undefined) {
       held.references++;
@@ -44,8 +47,8 @@ export class NextHops {
     }
     const index = this.#free.shift();
     if (index === undefined) return 0;
-    // A reader either sees no interface, or both words.
-    this.#view[index * NEXTHOP_WORDS + 1] = gateway;
+    // A reader either sees no interface, or all words.
+    this.#view.set(words.slice(1), index * NEXTHOP_WORDS + 1);
     Atomics.store(this.#view, index * NEXTHOP_WORDS, hop.ifindex);
     this.#byKey.set(key, { index, references: 1 });
     return index;
@@ -53,7 +56,7 @@ export class NextHops {
 
   release(hop: NextHop | null): void {
     if (hop === null) return;
-    const { key } = keyOf(hop);
+    const key = hopWords(hop).join(' ');
     const held = this.#byKey.get(key);
     if (held === undefined || --held.references > 0) return;
     this.#retire(key, held);
@@ -73,9 +76,4 @@ export class NextHops {
     Atomics.store(this.#view, index * NEXTHOP_WORDS, 0);
     this.#free.push(index);
   }
-}
-
-function keyOf(hop: NextHop): { readonly key: string; readonly gateway: number } {
-  const gateway = hop.gateway === null ? 0 : networkWord(parseAddress4(hop.gateway) ?? 0);
-  return { key: `${hop.ifindex} ${gateway}`, gateway };
 }

@@ -1,16 +1,21 @@
 /**
- * Address ranges on other hosts: their entries in the tables, their next hops and routes. Knows which of the
- * host's own addresses and links decide about them. Does not write routes itself.
+ * Address ranges on other hosts and this host's own blocks: their entries in the tables, their next hops and routes.
+ * Knows which of the host's own addresses and links decide about them. Does not write routes itself.
  */
-import type { DesiredRoute } from '../../model/desired.js';
+import type { DesiredHost, DesiredRoute } from '../../model/desired.js';
 import type { InterfaceMonitor } from '../interface-monitor.js';
-import type { RouteTable } from '../routing/route-table.js';
+import { BLACKHOLE, type RouteTable } from '../routing/route-table.js';
 import type { GrowingTables } from './growing-tables.js';
+import type { NextHop } from './tables/nexthop-table.js';
+import type { Tunnel } from './tunnel.js';
 
 export interface RemotesParts {
   readonly present: GrowingTables;
   readonly interfaces: InterfaceMonitor;
   readonly routes: RouteTable;
+  readonly tunnel: Tunnel;
+  /** A routing daemon has the routes of packets that travel as they are. */
+  readonly leavePlain: boolean;
 }
 
 export class Remotes {
@@ -18,8 +23,11 @@ export class Remotes {
   /** Of endpoints; and of blocks, borrowed addresses and ends of tunnels, which give way to those. */
   readonly #endpointRoutes = new Map<string, DesiredRoute>();
   readonly #blockRoutes = new Map<string, DesiredRoute>();
+  readonly #localBlocks = new Set<string>();
+  readonly #hosts = new Map<string, DesiredHost>();
+  #hostsChanged = false;
   readonly #dirty = new Set<string>();
-  /** Which host addresses and links ranges were last resolved by. */
+  /** Which host addresses, links and tunnel ranges were last resolved by. */
   #reachedBy = '';
 
   constructor(parts: RemotesParts) {
@@ -34,12 +42,25 @@ export class Remotes {
     this.#dirty.add(cidr);
   }
 
-  /** Links or addresses changed: takes the host's own addresses, and resolves next hops again if need be. */
+  setLocalBlock(cidr: string, isLocal: boolean): void {
+    if (isLocal) this.#localBlocks.add(cidr);
+    else this.#localBlocks.delete(cidr);
+    this.#dirty.add(cidr);
+  }
+
+  /** null: it is no host of the cluster any more. */
+  setHost(name: string, host: DesiredHost | null): void {
+    if (host) this.#hosts.set(name, host);
+    else this.#hosts.delete(name);
+    this.#hostsChanged = true;
+  }
+
+  /** Links, addresses or the tunnel changed: takes the host's own addresses, and resolves next hops again if need be. */
   takeInterfaces(): void {
-    const { interfaces, present } = this.#parts;
+    const { interfaces, present, tunnel } = this.#parts;
     const own = interfaces.hostAddresses();
     const hostLinks = interfaces.hostLinks().map(({ ifindex }) => ifindex);
-    const reachedBy = JSON.stringify([own, hostLinks]);
+    const reachedBy = JSON.stringify([own, hostLinks, tunnel.state]);
     if (reachedBy === this.#reachedBy) return;
     this.#reachedBy = reachedBy;
     present.tables.setHostAddresses(own.map(({ address }) => address));
@@ -49,19 +70,44 @@ export class Remotes {
 
   /** Records what changed in tables and routes, for the next commit and the next apply. */
   record(): void {
-    if (this.#dirty.size === 0) return;
-    const { interfaces, present, routes } = this.#parts;
-    for (const cidr of this.#dirty) {
-      const route = this.#endpointRoutes.get(cidr) ?? this.#blockRoutes.get(cidr);
-      const ifindex = route ? interfaces.interfaceTowards(route.nextHop) : null;
-      // Not on a link of ours: whoever routes between the hosts has to do it.
-      const hop = route && ifindex !== null ? { ifindex, gateway: route.nextHop } : null;
-      present.tables.setRemote(cidr, route ? { nextHop: hop } : null);
-      routes.set(cidr, hop);
-    }
+    const { present } = this.#parts;
+    for (const cidr of this.#dirty) this.#recordOne(cidr);
     this.#dirty.clear();
-    const all = [...this.#endpointRoutes.values(), ...this.#blockRoutes.values()];
-    const hosts = new Set(all.map((route) => route.nextHop));
-    present.tables.setRemoteHostAddresses([...hosts]);
+    if (!this.#hostsChanged) return;
+    this.#hostsChanged = false;
+    const addresses = [...this.#hosts.values()].flatMap((host) => host.addresses);
+    present.tables.setRemoteHostAddresses([...new Set(addresses)]);
+  }
+
+  #recordOne(cidr: string): void {
+    const { present, routes } = this.#parts;
+    const route = this.#endpointRoutes.get(cidr) ?? this.#blockRoutes.get(cidr);
+    if (route === undefined) {
+      present.tables.setRemote(cidr, null);
+      routes.set(cidr, this.#localBlocks.has(cidr) ? BLACKHOLE : null);
+      return;
+    }
+    const hop = this.#hopOf(route);
+    present.tables.setRemote(cidr, {
+      nextHop: hop,
+      host: route.nextHop,
+      ...(route.isHost ? { isHost: true } : {}),
+    });
+    routes.set(cidr, hop === null ? null : this.#routeOf(hop, route));
+  }
+
+  /** null: whoever else routes between the hosts has to do it. */
+  #hopOf({ nextHop, encapsulation }: DesiredRoute): NextHop | null {
+    const { interfaces, tunnel, leavePlain } = this.#parts;
+    const ifindex = interfaces.interfaceTowards(nextHop);
+    if (encapsulation === 'ipip') return tunnel.hopTo(nextHop, ifindex);
+    if (encapsulation !== undefined || leavePlain || ifindex === null) return null;
+    return { ifindex, gateway: nextHop };
+  }
+
+  #routeOf({ ifindex, tunnel: ends }: NextHop, { nextHop: gateway }: DesiredRoute) {
+    const { device, address } = this.#parts.tunnel.state;
+    if (ends === undefined) return { ifindex, gateway };
+    return { ifindex: device, gateway, ...(address === undefined ? {} : { source: address }) };
   }
 }

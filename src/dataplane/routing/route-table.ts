@@ -4,7 +4,7 @@
  */
 import { errorMessage } from '../../base/error.js';
 import { parseCidr } from '../../base/net/cidr.js';
-import { ipEquals, parseIp } from '../../base/net/ip.js';
+import { type Ip, ipEquals, parseIp } from '../../base/net/ip.js';
 import { ERRNO, isNetlinkErrno } from '../../kernel/kernel-error.js';
 import type { NetlinkConnection } from '../../kernel/netlink/connection.js';
 import {
@@ -29,7 +29,12 @@ export interface WantedRoute {
   readonly ifindex: number;
   /** null: on link. */
   readonly gateway: string | null;
+  /** Source of packets that have none yet: one of this host's own addresses. */
+  readonly source?: string;
 }
+
+/** What nobody else has an answer for is dropped, and no sender is told. */
+export const BLACKHOLE = 'blackhole';
 
 export interface RouteTableOptions {
   readonly connection: NetlinkConnection;
@@ -39,12 +44,15 @@ export interface RouteTableOptions {
 
 /** What this host has is all that is compared: the kernel reads back more than was written. */
 function sameRoute(a: NewRoute, b: NewRoute): boolean {
-  const gateways =
-    a.gateway === undefined || b.gateway === undefined
-      ? a.gateway === b.gateway
-      : ipEquals(a.gateway, b.gateway);
-  return gateways && a.ifindex === b.ifindex && a.scope === b.scope && a.type === b.type;
+  if (a.type !== b.type) return false;
+  // IPv6 has the loopback interface for those, IPv4 none.
+  if (a.type === ROUTE_TYPE.blackhole) return true;
+  const same = sameIp(a.gateway, b.gateway) && sameIp(a.source, b.source);
+  return same && a.ifindex === b.ifindex && a.scope === b.scope;
 }
+
+const sameIp = (a: Ip | undefined, b: Ip | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : ipEquals(a, b);
 
 export class RouteTable {
   readonly #connection: NetlinkConnection;
@@ -60,7 +68,7 @@ export class RouteTable {
   }
 
   /** `destination`: a masked CIDR. null: no route. */
-  set(destination: string, route: WantedRoute | null): void {
+  set(destination: string, route: WantedRoute | typeof BLACKHOLE | null): void {
     const before = this.#wanted.get(destination);
     if (route === null) {
       if (before === undefined) return;
@@ -147,21 +155,28 @@ export class RouteTable {
     return held;
   }
 
-  #newRoute(destination: string, { ifindex, gateway }: WantedRoute): NewRoute {
+  #newRoute(destination: string, route: WantedRoute | typeof BLACKHOLE): NewRoute {
     const cidr = parseCidr(destination);
+    const common = { table: ROUTE_TABLE_MAIN, protocol: this.#protocol, metric: 0, onlink: false };
+    if (route === BLACKHOLE) {
+      if (cidr === null) throw new TypeError(`route ${destination}: not a prefix`);
+      const { blackhole: type } = ROUTE_TYPE;
+      return { ...common, destination: cidr, ifindex: 0, type, scope: ROUTE_SCOPE.universe };
+    }
+    const { ifindex, gateway, source = null } = route;
+    const from = source === null ? null : parseIp(source);
     const via = gateway === null ? null : parseIp(gateway);
     if (cidr === null || (gateway !== null && via === null)) {
       throw new TypeError(`route ${destination} via ${gateway}: not a prefix and an address`);
     }
     return {
+      ...common,
       destination: cidr,
       ifindex,
-      table: ROUTE_TABLE_MAIN,
-      protocol: this.#protocol,
       type: ROUTE_TYPE.unicast,
-      metric: 0,
+      ...(from === null ? {} : { source: from }),
       ...(via === null
-        ? { scope: ROUTE_SCOPE.link, onlink: false }
+        ? { scope: ROUTE_SCOPE.link }
         : { scope: ROUTE_SCOPE.universe, onlink: true, gateway: via }),
     };
   }

@@ -31,6 +31,7 @@ const IFLA_INFO = { kind: 1, data: 2, slaveKind: 4 } as const;
 const VETH_INFO_PEER = 1;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const IFF_UP = 1;
+const IFF_NOARP = 0x80;
 const IFF_RUNNING = 0x40;
 const IF_OPER = { unknown: 0, up: 6 } as const;
 
@@ -63,6 +64,8 @@ export interface Link {
 
 export interface LinkChange {
   readonly up?: boolean;
+  /** Neighbours are not asked for. */
+  readonly noArp?: boolean;
   readonly name?: string;
   readonly mac?: string;
   readonly mtu?: number;
@@ -128,14 +131,19 @@ function header(
 }
 
 export function encodeLinkChange(ifindex: number, change: LinkChange): Uint8Array {
-  const flags = change.up === undefined ? {} : { flags: change.up ? IFF_UP : 0, change: IFF_UP };
-  const writer = header(new MessageWriter(), { ifindex, ...flags });
+  const writer = header(new MessageWriter(), { ifindex, ...flagChange(change) });
   if (change.name !== undefined) writer.attributeText(IFLA.name, change.name);
   if (change.mac !== undefined) writer.attribute(IFLA.address, macBytes(change.mac));
   if (change.mtu !== undefined) writer.attributeU32(IFLA.mtu, change.mtu);
   if (change.master !== undefined) writer.attributeU32(IFLA.master, change.master);
   if (change.netnsFd !== undefined) writer.attributeU32(IFLA.netNsFd, change.netnsFd);
   return writer.finish();
+}
+
+function flagChange({ up, noArp }: LinkChange): Pick<Header, 'flags' | 'change'> {
+  const set = (up === true ? IFF_UP : 0) | (noArp === true ? IFF_NOARP : 0);
+  const mask = (up === undefined ? 0 : IFF_UP) | (noArp === undefined ? 0 : IFF_NOARP);
+  return mask === 0 ? {} : { flags: set, change: mask };
 }
 
 export function encodeVeth(options: VethOptions): Uint8Array {

@@ -11,7 +11,14 @@ import type { AddressClasses } from './address-classes.js';
 import type { IndexPool } from './index-pool.js';
 import { type AddressFacts, NO_FACTS } from './info-table.js';
 import type { IpSets } from './ip-sets.js';
-import { formatAddress4, type Prefix, parseAddress4, parsePrefix4, prefixKey } from './ipv4.js';
+import {
+  formatAddress4,
+  networkWord,
+  type Prefix,
+  parseAddress4,
+  parsePrefix4,
+  prefixKey,
+} from './ipv4.js';
 import type { NextHop, NextHopAllocator } from './nexthop-table.js';
 import type { PolicySet, PolicySets } from './policy-sets.js';
 import { PolicyStore } from './policy-store.js';
@@ -38,6 +45,10 @@ export interface TableEndpoint {
 export interface RemoteRange {
   /** null: leave it to the host's routing. */
   readonly nextHop: NextHop | null;
+  /** Address of the host it lives on. */
+  readonly host?: string;
+  /** It is that host's own (its end of a tunnel), not its workloads'. */
+  readonly isHost?: true;
 }
 
 /** Why an endpoint's direction is closed, or an address of it not served. */
@@ -248,7 +259,10 @@ export class EndpointTable {
     if (range === undefined) return null;
     const index = this.#hops.acquire(range.nextHop);
     this.#hopIndexes.set(key, { hop: range.nextHop, index });
-    return { ...NO_FACTS, flags: MGY_INFO_REMOTE_WL, nextHop: index };
+    const { host, isHost } = range;
+    const hostWord = host === undefined ? 0 : networkWord(parseAddress4(host) ?? 0);
+    const flags = isHost ? MGY_INFO_REMOTE_HOST : MGY_INFO_REMOTE_WL;
+    return { ...NO_FACTS, flags, nextHop: index, ...(hostWord === 0 ? {} : { hostWord }) };
   }
 
   #serve(address: number, id: EndpointId | undefined): AddressFacts | null {

@@ -9,6 +9,8 @@ export interface AddressFacts {
   readonly ifindex: number;
   readonly endpoint: number;
   readonly nextHop: number;
+  /** Of the host it lives on, in network order; absent: it lives here, or nobody knows. */
+  readonly hostWord?: number;
   /** Six bytes; absent: zero. */
   readonly mac?: readonly number[];
 }
@@ -20,8 +22,8 @@ export function sameFacts(a: AddressFacts, b: AddressFacts): boolean {
 }
 
 function factsKey(facts: AddressFacts): string {
-  const { flags, ifindex, endpoint, nextHop, mac } = facts;
-  return `${flags}|${ifindex}|${endpoint}|${nextHop}|${mac?.join(':') ?? ''}`;
+  const { flags, ifindex, endpoint, nextHop, hostWord = 0, mac } = facts;
+  return `${flags}|${ifindex}|${endpoint}|${nextHop}|${hostWord}|${mac?.join(':') ?? ''}`;
 }
 
 interface InfoRecord {
@@ -101,6 +103,7 @@ export class InfoTable {
     this.#view[first + offset.ifindex / 4] = facts.ifindex;
     this.#view[first + offset.ep / 4] = facts.endpoint;
     this.#view[first + offset.nh / 4] = facts.nextHop;
+    this.#view[first + offset.tun_dst / 4] = facts.hostWord ?? 0;
     if (facts.mac !== undefined) this.#bytes.set(facts.mac, first * 4 + offset.mac);
   }
 }

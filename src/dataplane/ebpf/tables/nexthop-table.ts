@@ -5,8 +5,17 @@ import { NEXTHOP_WORDS } from './policy-maps.js';
 /** Where packets for remote workloads leave this host. */
 export interface NextHop {
   readonly ifindex: number;
-  /** null: on link. */
+  /** null: on link; of a tunnel: as the host routes to its end. */
   readonly gateway: string | null;
+  /** Packets are encapsulated on their way there: addresses of both ends, this host's and the other's. */
+  readonly tunnel?: { readonly source: string; readonly destination: string };
+}
+
+/** The words of its record, by which hops are equal; addresses in network order. */
+export function hopWords({ ifindex, gateway, tunnel }: NextHop): readonly number[] {
+  const word = (address: string | null | undefined): number =>
+    address ? networkWord(parseAddress4(address) ?? 0) : 0;
+  return [ifindex, word(gateway), word(tunnel?.destination), word(tunnel?.source)];
 }
 
 /** Hands out records of mgy_nh, one per next hop; each acquire() has one release(). 0: the host's routing. */
@@ -36,8 +45,7 @@ export class NextHopTable implements NextHopAllocator {
       return known.index;
     }
     const index = this.#pool.allocate();
-    const gateway = hop.gateway === null ? 0 : (parseAddress4(hop.gateway) ?? 0);
-    this.#view.set([hop.ifindex, networkWord(gateway)], index * NEXTHOP_WORDS);
+    this.#view.set(hopWords(hop), index * NEXTHOP_WORDS);
     this.#records.set(key, { index, references: 1 });
     return index;
   }
@@ -51,4 +59,4 @@ export class NextHopTable implements NextHopAllocator {
   }
 }
 
-const keyOf = (hop: NextHop): string => `${hop.ifindex}|${hop.gateway ?? ''}`;
+const keyOf = (hop: NextHop): string => hopWords(hop).join(' ');

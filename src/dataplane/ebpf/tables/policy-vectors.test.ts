@@ -12,7 +12,7 @@ import { AddressTrie, type Painted } from './address-trie.js';
 import { Arena } from './arena.js';
 import { Epochs, IndexPool } from './index-pool.js';
 import { formatAddress4, parseAddress4, parsePrefix4 } from './ipv4.js';
-import { allocatePolicyMaps, INFO_WORDS } from './policy-maps.js';
+import { allocatePolicyMaps, INFO_WORDS, NEXTHOP_WORDS } from './policy-maps.js';
 import { PolicyTables, type Verdict } from './policy-tables.js';
 import { PrefixTree } from './prefix-tree.js';
 import { Stores } from './stores.js';
@@ -263,7 +263,9 @@ describe('the bytes', () => {
     expect([...bytes.subarray(mgyInfo.offset.mac, mgyInfo.offset.mac + 6)]).toEqual([
       ...[0xee, 0, 0, 0, 0, 1],
     ]);
-    expect([...new Uint8Array(maps.nexthops.slice(2, 4).buffer, 4)]).toEqual([192, 0, 2, 7]);
+    expect([
+      ...new Uint8Array(maps.nexthops.slice(NEXTHOP_WORDS, 2 * NEXTHOP_WORDS).buffer, 4, 4),
+    ]).toEqual([192, 0, 2, 7]);
     tables.setReady(endpointId, false);
     expect(tables.commit().stores).toBe(1);
     const packet = { source: REMOTE, destination: LOCAL, protocol: 6 };
