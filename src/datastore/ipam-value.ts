@@ -13,9 +13,11 @@ const SEQUENCES = 'sequenceNumberForAllocation';
 
 /** Strings whole, so that digits inside them are left alone; and numbers of more digits than a double holds. */
 const LONG_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+const HAS_LONG_NUMBER = /\d{16}/;
 
 /** As JSON.parse, but whole numbers of 16 and more digits become text. @throws SyntaxError */
 export function parseExact(text: string): unknown {
+  if (!HAS_LONG_NUMBER.test(text)) return JSON.parse(text);
   return JSON.parse(
     text.replace(LONG_NUMBERS, (token) => (token.startsWith('"') ? token : `"${token}"`)),
   );

@@ -62,6 +62,14 @@ export interface AllocatorOptions {
   readonly log: Log;
 }
 
+type Labels = Readonly<Record<string, string>>;
+
+interface OwnedBlock {
+  readonly affinity: Versioned<Affinity>;
+  readonly cidr: Cidr;
+  readonly name: string;
+}
+
 /** What came of an attempt to take addresses from a block. */
 interface Taken {
   readonly state: 'used' | 'missing' | 'foreign';
@@ -78,7 +86,8 @@ interface Service {
 
 export class Allocator {
   readonly #options: AllocatorOptions;
-  readonly #owned = new Map<string, SharedRead<readonly Versioned<Affinity>[]>>();
+  readonly #owned = new Map<string, SharedRead<readonly OwnedBlock[]>>();
+  readonly #labels = new Map<string, SharedRead<Labels | null>>();
   /** By owner and family: the block that last had room. A hint: full blocks need not be read each time. */
   readonly #hints = new Map<string, string>();
 
@@ -114,47 +123,46 @@ export class Allocator {
   }
 
   /** Labels of the Node; a virtual owner has none. @throws IpamError ERR_IPAM_POOL without that Node */
-  async #nodeLabels({ type, host }: Owner): Promise<Readonly<Record<string, string>>> {
+  async #nodeLabels({ type, host }: Owner): Promise<Labels> {
     if (type === 'virtual') return {};
-    const node = await found(this.#options.store.datastore.get({ kind: 'Node', name: host }));
-    if (node !== null) return node.value.metadata.labels ?? {};
+    const labels = await sharedRead(this.#labels, host, () => this.#readLabels(host)).read();
+    if (labels !== null) return labels;
     throw new IpamError('ERR_IPAM_POOL', `Node(${host}) does not exist, so no pool selects it`);
   }
 
+  async #readLabels(host: string): Promise<Labels | null> {
+    const node = await found(this.#options.store.datastore.get({ kind: 'Node', name: host }));
+    return node && (node.value.metadata.labels ?? {});
+  }
+
   /** @returns how many blocks of the family it owns */
-  async #fromOwnBlocks(
-    service: Service,
-    nodeLabels: Readonly<Record<string, string>>,
-  ): Promise<number> {
-    const { owner, pools, tried } = service.search;
-    const affinities = await this.#ownedBlocks(service.request);
+  async #fromOwnBlocks(service: Service, nodeLabels: Labels): Promise<number> {
+    const { pools, tried } = service.search;
+    const owned = await this.#ownedBlocks(service.request);
     const hint = this.#hints.get(hintKey(service.request));
-    const ordered = affinities
-      .map((affinity) => ({ affinity, cidr: parsed(affinity.value.cidr) }))
-      .sort((a, b) => Number(`${b.cidr}` === hint) - Number(`${a.cidr}` === hint));
-    for (const { affinity, cidr } of ordered) {
+    const hinted = owned.filter(({ name }) => name === hint);
+    for (const { affinity, cidr, name } of [
+      ...hinted,
+      ...owned.filter(({ name }) => name !== hint),
+    ]) {
       if (missing(service) <= 0) break;
       if (poolContaining(pools, cidr.address) === undefined) {
         await this.#leaveForeignPool(service, cidr, nodeLabels);
         continue;
       }
-      tried.add(`${cidr}`);
+      tried.add(name);
       const taken = await this.#useOwned(service, affinity, cidr);
       if (taken === 'stale') await this.#options.affinities.forgetStale(affinity);
     }
-    return affinities.filter(({ value }) => value.owner.host === owner.host).length;
+    return owned.length;
   }
 
   /** As the datastore lists them; of one family. */
-  async #ownedBlocks({ owner, family }: AssignRequest): Promise<readonly Versioned<Affinity>[]> {
-    const key = formatOwner(owner);
-    let shared = this.#owned.get(key);
-    if (shared === undefined) {
-      shared = new SharedRead(() => this.#options.store.listAffinities(owner));
-      this.#owned.set(key, shared);
-    }
-    const all = await shared.read();
-    return all.filter(({ value }) => value.cidr.includes(':') === (family === 6));
+  async #ownedBlocks({ owner, family }: AssignRequest): Promise<readonly OwnedBlock[]> {
+    const read = async (): Promise<readonly OwnedBlock[]> =>
+      (await this.#options.store.listAffinities(owner)).map(ownedBlock);
+    const all = await sharedRead(this.#owned, formatOwner(owner), read).read();
+    return all.filter(({ cidr }) => cidr.family === family);
   }
 
   async #useOwned(
@@ -178,7 +186,7 @@ export class Allocator {
   async #leaveForeignPool(
     { request, settings }: Service,
     cidr: Cidr,
-    nodeLabels: Readonly<Record<string, string>>,
+    nodeLabels: Labels,
   ): Promise<void> {
     const pool = poolContaining(settings.pools, cidr.address);
     if (pool === undefined || selectsNode(pool, nodeLabels) || request.owner.type === 'virtual')
@@ -278,11 +286,23 @@ export class Allocator {
   }
 }
 
-const parsed = (cidr: string): Cidr => {
-  const result = parseCidr(cidr);
-  assert(result !== null, `an affinity's path held ${cidr}`);
-  return result;
-};
+function ownedBlock(affinity: Versioned<Affinity>): OwnedBlock {
+  const cidr = parseCidr(affinity.value.cidr);
+  assert(cidr !== null, `an affinity's path held ${affinity.value.cidr}`);
+  return { affinity, cidr, name: `${cidr}` };
+}
+
+function sharedRead<T>(
+  reads: Map<string, SharedRead<T>>,
+  key: string,
+  load: () => Promise<T>,
+): SharedRead<T> {
+  const known = reads.get(key);
+  if (known !== undefined) return known;
+  const added = new SharedRead(load);
+  reads.set(key, added);
+  return added;
+}
 
 const hintKey = ({ owner, family }: AssignRequest): string => `${formatOwner(owner)}/${family}`;
 

@@ -49,7 +49,8 @@ export class Block {
   #allocations: (number | null)[];
   #free: number[];
   readonly #attributes: AttributeSpec[];
-  readonly #indexByContent = new Map<string, number>();
+  /** By handle; made when first needed. */
+  #indexes: Map<string | undefined, number[]> | null = null;
   readonly #sequenceNumber: bigint;
   readonly #sequences: Record<string, string>;
 
@@ -75,10 +76,6 @@ export class Block {
     this.#allocations = [...allocations];
     this.#free = [...unallocated];
     this.#attributes = [...(attributes ?? [])];
-    this.#attributes.forEach((attribute, i) => {
-      const content = contentOf(attribute);
-      if (!this.#indexByContent.has(content)) this.#indexByContent.set(content, i);
-    });
     this.#sequenceNumber = BigInt(sequenceNumber ?? '0');
     this.#sequences = { ...sequenceNumberForAllocation };
   }
@@ -188,6 +185,14 @@ export class Block {
     return this.#allocations.flatMap((_, ordinal) => this.allocationAt(ordinal) ?? []);
   }
 
+  /** Which a handle has; those that cool down are nobody's. */
+  ordinalsOf(handle: string): readonly number[] {
+    const isTheirs = this.#attributes.map((attribute) => handleOf(attribute) === handle);
+    return this.#allocations.flatMap((index, ordinal) =>
+      index !== null && isTheirs[index] ? [ordinal] : [],
+    );
+  }
+
   /** How many addresses each handle has here. */
   handles(): HandleCounts {
     return countHandles(this.allocations().map(({ handle }) => handle));
@@ -227,11 +232,14 @@ export class Block {
   }
 
   #attributeIndex(attribute: AttributeSpec): number {
-    const content = contentOf(attribute);
-    const known = this.#indexByContent.get(content);
+    this.#indexes ??= indexByHandle(this.#attributes);
+    const handle = handleOf(attribute);
+    const indexes = this.#indexes.get(handle) ?? [];
+    const known = indexes.find((index) => sameContent(this.#attributes[index], attribute));
     if (known !== undefined) return known;
-    this.#indexByContent.set(content, this.#attributes.length);
-    return this.#attributes.push(attribute) - 1;
+    const added = this.#attributes.push(attribute) - 1;
+    this.#indexes.set(handle, [...indexes, added]);
+    return added;
   }
 
   #count(ordinal: number): void {
@@ -259,6 +267,7 @@ export class Block {
 
   /** Frees what has cooled down. True: something has. */
   endCooldowns({ nowMs, cooldownS }: Cooldown): boolean {
+    if (!this.#attributes.some(({ releasedAt }) => releasedAt)) return false;
     let ended = false;
     for (const { ordinal, releasedAt } of this.allocations()) {
       if (releasedAt === undefined || cooldownS < 0) continue;
@@ -306,7 +315,22 @@ function handleOf(attribute: AttributeSpec | undefined): string | undefined {
   return handle === '' ? undefined : handle;
 }
 
-/** Equal for attributes that mean the same; an empty map is as good as none. */
+function indexByHandle(attributes: readonly AttributeSpec[]): Map<string | undefined, number[]> {
+  const indexes = new Map<string | undefined, number[]>();
+  attributes.forEach((attribute, i) => {
+    const handle = handleOf(attribute);
+    const list = indexes.get(handle);
+    if (list === undefined) indexes.set(handle, [i]);
+    else list.push(i);
+  });
+  return indexes;
+}
+
+/** They mean the same: an empty map is as good as none. */
+function sameContent(a: AttributeSpec | undefined, b: AttributeSpec): boolean {
+  return a !== undefined && contentOf(a) === contentOf(b);
+}
+
 function contentOf(attribute: AttributeSpec): string {
   const { handle_id, secondary, alternateOwnerAttrs, releasedAt, ...rest } =
     attribute as AttributeSpec & Readonly<Record<string, unknown>>;

@@ -2,7 +2,7 @@
  * Handles: in which blocks a caller has addresses, and how many (spec/ipam.md 2.5). Counted up before a block is
  * written and down after, so that they may say too much after a crash, and never too little.
  */
-import type { HandleBlocks, IpamStore, Versioned } from './ipam-store.js';
+import { type HandleBlocks, type IpamStore, isRace, type Versioned } from './ipam-store.js';
 import { untilUncontended } from './retry.js';
 
 export class Handles {
@@ -14,6 +14,13 @@ export class Handles {
 
   /** @throws IpamError ERR_IPAM_BUSY, ERR_IPAM_REQUEST; DatastoreError, then the outcome may be unknown */
   async add(handle: string, cidr: string, count: number): Promise<void> {
+    try {
+      // Nearly always new: a container's first address is its only one.
+      await this.#store.createHandle(handle, { [cidr]: count });
+      return;
+    } catch (error) {
+      if (!isRace(error)) throw error;
+    }
     await this.#change(handle, cidr, count);
   }
 

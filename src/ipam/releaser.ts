@@ -151,12 +151,9 @@ export class Releaser {
     const cooldown = await this.#options.cooldown();
     const change: BlockChange<Freed> = {
       apply: (block) => {
-        const held = block.allocations().filter((allocation) => allocation.handle === handle);
-        const lost = block.release(
-          held.map(({ ordinal }) => ordinal),
-          cooldown,
-        );
-        const released = held.map(({ ip }) => ip);
+        const held = block.ordinalsOf(handle);
+        const lost = block.release(held, cooldown);
+        const released = held.map((ordinal) => block.ipAt(ordinal));
         const idleOwner = block.isEmpty ? block.owner : null;
         return { result: { ...NOTHING, released, idleOwner }, changed: held.length > 0, lost };
       },
