@@ -3,11 +3,15 @@ import {
   MGY_BLK_CLASSES,
   MGY_BLK_CMAP,
   MGY_BLK_COLS,
+  MGY_BLK_FARS,
   MGY_BLK_L4S,
   MGY_BLK_LMAP,
+  MGY_BLK_NEAR,
+  MGY_BLK_PAIRS,
   MGY_BLK_SCOLS,
   MGY_BLK_SMAP,
   MGY_CELL_ALLOW,
+  MGY_CELL_CONTINUE,
   MGY_CELL_LOG,
   MGY_CELL_TRACE_SHIFT,
   MGY_CHILD,
@@ -15,11 +19,22 @@ import {
   MGY_INFO_READY,
   MGY_PS_ALLOW,
   MGY_PS_DENSE,
+  MGY_PS_TWO_SIDED,
+  MGY_STAGE_FORWARD_OUT,
+  MGY_STAGE_NORMAL_OUT,
+  MGY_STAGE_UNTRACKED_OUT,
   mgyEp,
 } from '../abi.gen.js';
 import { parseAddress4 } from './ipv4.js';
 import { hasPorts, l4Position } from './l4-space.js';
-import { EP_WORDS, INFO_WORDS, LINE_WORDS, NODE_ENTRIES, type PolicyMaps } from './policy-maps.js';
+import {
+  EP_WORDS,
+  HEP_WORDS,
+  INFO_WORDS,
+  LINE_WORDS,
+  NODE_ENTRIES,
+  type PolicyMaps,
+} from './policy-maps.js';
 
 export interface Packet {
   readonly source: string;
@@ -50,6 +65,12 @@ export interface Lookup {
   readonly allow: boolean;
 }
 
+/** Of a host endpoint's stage. */
+export interface StageVerdict extends Verdict {
+  /** Nothing decided: the packet goes on. */
+  readonly goesOn: boolean;
+}
+
 const CLOSED: Verdict = { allow: false, log: false, trace: 0 };
 
 interface Info {
@@ -70,13 +91,36 @@ export function lookupPacket(maps: PolicyMaps, packet: Packet): Lookup {
   const judge = (own: Info, peer: Info, offset: number): Verdict | null => {
     if ((own.flags & MGY_INFO_LOCAL_WL) === 0) return null;
     const set = maps.eps[own.endpoint * EP_WORDS + offset / 4] ?? 0;
-    return evaluate(maps, set, { classId: peer.classId, l4, sourceL4 });
+    const { allow, log, trace } = evaluate(maps, set, { classId: peer.classId, l4, sourceL4 });
+    return { allow, log, trace };
   };
   const egress = judge(source, destination, mgyEp.offset.ps_out);
   const ingress = judge(destination, source, mgyEp.offset.ps_in);
   const ready = ingress === null || (destination.flags & MGY_INFO_READY) !== 0;
   const allow = egress?.allow !== false && ingress?.allow !== false && ready;
   return { egress, ingress, ready, allow };
+}
+
+/** As the programs ask one stage of a host endpoint; null: it has no say. */
+export function lookupStage(
+  maps: PolicyMaps,
+  { record, stage }: { readonly record: number; readonly stage: number },
+  packet: Packet,
+): StageVerdict | null {
+  const set = maps.heps[record * HEP_WORDS + stage] ?? 0;
+  if (set === 0) return null;
+  const source = infoOf(maps, addressOf(packet.source)).classId;
+  const destination = infoOf(maps, addressOf(packet.destination)).classId;
+  const l4 = maps.l4[l4Position(packet.protocol, packet.destinationPort)] ?? 0;
+  const sourceL4 = hasPorts(packet.protocol)
+    ? (maps.l4[l4Position(packet.protocol, packet.sourcePort)] ?? 0)
+    : l4;
+  const out = stage === MGY_STAGE_UNTRACKED_OUT || stage === MGY_STAGE_NORMAL_OUT;
+  const isEgress = out || stage === MGY_STAGE_FORWARD_OUT;
+  const sides = isEgress
+    ? { near: source, classId: destination }
+    : { near: destination, classId: source };
+  return evaluate(maps, set, { ...sides, l4, sourceL4 });
 }
 
 function infoOf(maps: PolicyMaps, address: number): Info {
@@ -93,12 +137,20 @@ function infoOf(maps: PolicyMaps, address: number): Info {
 function evaluate(
   maps: PolicyMaps,
   set: number,
-  packet: { readonly classId: number; readonly l4: number; readonly sourceL4: number },
-): Verdict {
+  packet: {
+    readonly classId: number;
+    /** Class of the other address, for two-sided blocks. */
+    readonly near?: number;
+    readonly l4: number;
+    readonly sourceL4: number;
+  },
+): StageVerdict {
   const descriptor = maps.policySets[set] ?? 0n;
   const mode = Number(descriptor & 0xffn);
-  if (mode === MGY_PS_ALLOW) return { allow: true, log: false, trace: 0 };
-  if (mode !== MGY_PS_DENSE) return CLOSED;
+  const closed = { ...CLOSED, goesOn: false };
+  if (mode === MGY_PS_ALLOW) return { ...closed, allow: true };
+  const twoSided = mode === MGY_PS_TWO_SIDED && packet.near !== undefined;
+  if (mode !== MGY_PS_DENSE && !twoSided) return closed;
   const { arena } = maps;
   const line = Number(descriptor >> 24n);
   const head = (word: number): number => arena[line * LINE_WORDS + word] ?? 0;
@@ -108,9 +160,13 @@ function evaluate(
   };
   const l4s = head(MGY_BLK_L4S);
   if (packet.classId >= head(MGY_BLK_CLASSES) || packet.l4 >= l4s || packet.sourceL4 >= l4s) {
-    return CLOSED;
+    return closed;
   }
-  const row = half(head(MGY_BLK_CMAP), packet.classId);
+  const near = packet.near ?? 0;
+  if (twoSided && near >= head(MGY_BLK_CLASSES)) return closed;
+  const far = half(head(MGY_BLK_CMAP), packet.classId);
+  const pair = half(head(MGY_BLK_NEAR), near) * head(MGY_BLK_FARS) + far;
+  const row = twoSided ? half(head(MGY_BLK_PAIRS), pair) : far;
   const column = half(head(MGY_BLK_LMAP), packet.l4);
   const smap = head(MGY_BLK_SMAP);
   const sourceColumn = smap === 0 ? 0 : half(smap, packet.sourceL4);
@@ -119,6 +175,7 @@ function evaluate(
   const value = arena[(line + head(MGY_BLK_CELLS)) * LINE_WORDS + cell] ?? 0;
   return {
     allow: (value & MGY_CELL_ALLOW) !== 0,
+    goesOn: (value & MGY_CELL_CONTINUE) !== 0,
     log: (value & MGY_CELL_LOG) !== 0,
     trace: value >>> MGY_CELL_TRACE_SHIFT,
   };

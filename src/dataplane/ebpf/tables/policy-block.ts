@@ -17,13 +17,14 @@ import { LINE_WORDS } from './policy-maps.js';
 import {
   BlockTooLargeError,
   buildMatrix,
+  type MergedRows,
   mergeRow,
   type PolicyMatrix,
   Rows,
 } from './policy-matrix.js';
 import type { Stores } from './stores.js';
 
-const HALVES_PER_LINE = 32;
+export const HALVES_PER_LINE = 32;
 const ROWS_SPARE_MAX = 16;
 
 export interface BlockContext {
@@ -32,6 +33,23 @@ export interface BlockContext {
   readonly classes: ClassTable;
   readonly l4: L4Classes;
   readonly linesMax: number;
+}
+
+/** A policy set as bytes in the arena, for one address that varies or for both. */
+export interface Block {
+  readonly line: number;
+  readonly lines: number;
+  /** What a packet of this class finds; undefined: nothing yet. Equal numbers mean equal verdicts. */
+  rowOf(classId: number): number | undefined;
+  /** The number of what a signature gets; undefined: the block has none like it. */
+  rowLike(atoms: readonly number[]): number | undefined;
+  /** false: there is no room, another block is needed. */
+  addClass(added: AddressClass): boolean;
+  /** Gives a class that no packet carries yet what another finds. false: there is no room. */
+  setRow(classId: number, row: number): boolean;
+  /** Makes a new L4 class behave like the one it is cut from. false: there is no room. */
+  splitL4(split: L4Split): boolean;
+  free(): void;
 }
 
 interface Layout {
@@ -52,7 +70,7 @@ interface Layout {
  * One policy set as bytes in the arena. What is written never changes, except that classes it had no entry
  * for get one (and a row, while there are spare ones) before any address or page shows them.
  */
-export class PolicyBlock {
+export class PolicyBlock implements Block {
   readonly line: number;
   readonly program: PolicyProgram;
   readonly #context: BlockContext;
@@ -94,14 +112,12 @@ export class PolicyBlock {
     this.#context.arena.free(this.line, this.#layout.lines);
   }
 
-  /** The row a packet of this class finds; undefined: none yet. */
   rowOf(classId: number): number | undefined {
     const { words, halves } = this.#context.arena;
     if (classId >= (words[this.#header(MGY_BLK_CLASSES)] ?? 0)) return undefined;
     return halves[this.#half(this.#layout.cmap) + classId];
   }
 
-  /** The row of the verdicts that a signature gets; undefined: the block has none like it. */
   rowLike(atoms: readonly number[]): number | undefined {
     const key = this.program.rowKey(atoms);
     const known = this.#rowOfKey.get(key);
@@ -112,13 +128,11 @@ export class PolicyBlock {
     return row;
   }
 
-  /** false: there is no room, a larger block is needed. */
   addClass({ id, atoms }: AddressClass): boolean {
     const row = this.rowLike(atoms) ?? this.#appendRow(atoms);
     return row !== undefined && this.setRow(id, row);
   }
 
-  /** Gives a class that no packet carries yet a row. false: there is no room. */
   setRow(classId: number, row: number): boolean {
     if (classId >= this.#layout.classCapacity) return false;
     const { words, halves } = this.#context.arena;
@@ -129,7 +143,6 @@ export class PolicyBlock {
     return true;
   }
 
-  /** Makes a new L4 class behave like the one it is cut from. false: there is no room. */
   splitL4({ made, from }: L4Split): boolean {
     if (made >= this.#layout.l4Capacity) return false;
     const { words, halves } = this.#context.arena;
@@ -163,17 +176,11 @@ export class PolicyBlock {
       halves[this.#half(layout.cmap) + id] = like;
       classes = Math.max(classes, id + 1);
     }
-    let l4s = 1;
-    const { destinations, sources } = this.#matrix;
-    for (const [id, position] of this.#context.l4.all()) {
-      const destination = destinations.mergedOf[this.program.destinations.columnAt(position)] ?? 0;
-      halves[this.#half(layout.lmap) + id] = destination;
-      if (layout.smap !== 0) {
-        const source = sources.mergedOf[this.program.sources.columnAt(position)] ?? 0;
-        halves[this.#half(layout.smap) + id] = source;
-      }
-      l4s = Math.max(l4s, id + 1);
-    }
+    const l4s = writeColumns(this.program, this.#matrix, {
+      context: this.#context,
+      lmap: this.#half(layout.lmap),
+      smap: layout.smap === 0 ? null : this.#half(layout.smap),
+    });
     for (const [i, row] of this.#matrix.rows.entries()) this.#writeRow(i, row);
     const header: readonly (readonly [word: number, value: number])[] = [
       [MGY_BLK_CLASSES, classes],
@@ -222,8 +229,26 @@ function layoutOf(matrix: PolicyMatrix, context: BlockContext): Layout {
   };
 }
 
+/** Writes which column each L4 class has, as a destination and (unless null) as a source; returns how many there are. */
+export function writeColumns(
+  program: PolicyProgram,
+  { destinations, sources }: MergedRows,
+  at: { readonly context: BlockContext; readonly lmap: number; readonly smap: number | null },
+): number {
+  const { halves } = at.context.arena;
+  let l4s = 1;
+  for (const [id, position] of at.context.l4.all()) {
+    halves[at.lmap + id] = destinations.mergedOf[program.destinations.columnAt(position)] ?? 0;
+    if (at.smap !== null) {
+      halves[at.smap + id] = sources.mergedOf[program.sources.columnAt(position)] ?? 0;
+    }
+    l4s = Math.max(l4s, id + 1);
+  }
+  return l4s;
+}
+
 /** A quarter more, in whole lines. */
-function withHeadRoom(count: number): number {
+export function withHeadRoom(count: number): number {
   const wanted = Math.min(65_536, Math.max(count + 16, Math.ceil(count * 1.25)));
   return Math.ceil(wanted / HALVES_PER_LINE) * HALVES_PER_LINE;
 }

@@ -1,4 +1,9 @@
-import { MGY_CELL_ALLOW, MGY_CELL_LOG, MGY_CELL_TRACE_SHIFT } from '../abi.gen.js';
+import {
+  MGY_CELL_ALLOW,
+  MGY_CELL_CONTINUE,
+  MGY_CELL_LOG,
+  MGY_CELL_TRACE_SHIFT,
+} from '../abi.gen.js';
 import type { RuleAction } from '../../../model/desired.js';
 import type { AtomId } from './atom-sets.js';
 import { L4_END, type L4Position, type L4Ranges, lastAtMost } from './l4-space.js';
@@ -11,8 +16,15 @@ export interface Term {
   readonly decision: Decision;
   readonly positive: readonly AtomId[];
   readonly negative: readonly AtomId[];
+  /** Asked of the local address, where that is not folded in. */
+  readonly near: AtomsAsked;
   readonly destination: L4Ranges;
   readonly source: L4Ranges | null;
+}
+
+export interface AtomsAsked {
+  readonly positive: readonly AtomId[];
+  readonly negative: readonly AtomId[];
 }
 
 /** A tier or a profile: Pass leaves it. */
@@ -23,7 +35,7 @@ export interface Segment {
   readonly denial: Decision | null;
 }
 
-/** The last segment must have a denial. */
+/** Where the last segment has no denial, what nothing decided goes on (MGY_CELL_CONTINUE). */
 export interface TermList {
   readonly terms: readonly Term[];
   readonly segments: readonly Segment[];
@@ -35,18 +47,13 @@ export interface TermList {
  * Cost of row(): (terms that name one of the atoms) + columns x (non-zero words of the row).
  */
 export class PolicyProgram {
-  /** Every atom that makes a difference. */
-  readonly atoms: ReadonlySet<AtomId>;
   readonly destinations: L4Axis;
   readonly sources: L4Axis;
   readonly #terms: readonly Term[];
   readonly #segments: readonly Segment[];
   readonly #traces: TraceTable;
-  readonly #base: Uint32Array;
-  /** Terms to set: by one of their positive atoms. */
-  readonly #setBy = new Map<AtomId, number[]>();
-  /** Terms to clear, of those that need no atom. */
-  readonly #clearedBy = new Map<AtomId, number[]>();
+  readonly #far: TermsByAtom;
+  readonly #near: TermsByAtom;
   /** Cells of terms and segments reached without Log or Pass on the way; 0: not made yet. */
   readonly #termCells: Uint32Array;
   readonly #segmentCells: Uint32Array;
@@ -56,20 +63,12 @@ export class PolicyProgram {
     this.#terms = terms;
     this.#segments = segments;
     this.#traces = traces;
-    this.atoms = new Set(terms.flatMap((term) => [...term.positive, ...term.negative]));
     this.destinations = new L4Axis(terms.map((term) => term.destination));
     this.sources = new L4Axis(terms.map((term) => term.source));
-    this.#base = new Uint32Array(Math.ceil(terms.length / 32));
+    this.#far = new TermsByAtom(terms);
+    this.#near = new TermsByAtom(terms.map(({ near }) => near));
     this.#termCells = new Uint32Array(terms.length);
     this.#segmentCells = new Uint32Array(segments.length);
-    for (const [i, { positive, negative }] of terms.entries()) {
-      const first = positive[0];
-      if (first !== undefined) append(this.#setBy, first, i);
-      else {
-        setBit(this.#base, i);
-        for (const atom of negative) append(this.#clearedBy, atom, i);
-      }
-    }
   }
 
   /** Cells per row. */
@@ -85,17 +84,26 @@ export class PolicyProgram {
 
   /** Equal for classes that this program cannot tell apart. */
   rowKey(atoms: readonly AtomId[]): string {
-    return atoms.filter((atom) => this.atoms.has(atom)).join(',');
+    return this.#far.keyOf(atoms);
   }
 
-  /** Destination column by source column: cell values (abi.h, MGY_CELL_*). */
-  row(atoms: readonly AtomId[]): Uint32Array {
-    const bits = this.#rowBits(atoms);
+  /** The same of classes of the local address. */
+  nearKey(atoms: readonly AtomId[]): string {
+    return this.#near.keyOf(atoms);
+  }
+
+  /**
+   * Destination column by source column: cell values (abi.h, MGY_CELL_*), for atoms of the remote address, and of the
+   * local one where it is not folded in.
+   */
+  row(atoms: readonly AtomId[], near: readonly AtomId[] = []): Uint32Array {
+    const bits = this.#far.matching(atoms);
+    for (const [i, word] of this.#near.matching(near).entries()) bits[i] = (bits[i] ?? 0) & word;
     const words: number[] = [];
     for (const [i, word] of bits.entries()) if (word !== 0) words.push(i);
     const cells = new Uint32Array(this.width);
     // Where nothing matches, which is nearly everywhere, the outcome is always the same.
-    const unmatched = this.#denialBefore(startOfWalk(), Number.POSITIVE_INFINITY);
+    const unmatched = this.#endOf(startOfWalk());
     let at = 0;
     for (const destination of this.destinations.columns) {
       for (const source of this.sources.columns) {
@@ -112,24 +120,6 @@ export class PolicyProgram {
     this.#held.clear();
   }
 
-  #rowBits(atoms: readonly AtomId[]): Uint32Array {
-    const bits = this.#base.slice();
-    const has = new Set(atoms);
-    for (const atom of atoms) {
-      for (const term of this.#clearedBy.get(atom) ?? []) clearBit(bits, term);
-      for (const i of this.#setBy.get(atom) ?? []) {
-        const term = this.#terms[i];
-        if (
-          term?.positive.every((other) => has.has(other)) &&
-          !term.negative.some((other) => has.has(other))
-        ) {
-          setBit(bits, i);
-        }
-      }
-    }
-    return bits;
-  }
-
   #cell(words: readonly number[], { row, destination, source }: CellMaps): number {
     const walk = startOfWalk();
     for (const word of words) {
@@ -141,7 +131,23 @@ export class PolicyProgram {
         if (cell !== 0) return cell;
       }
     }
-    return this.#denialBefore(walk, Number.POSITIVE_INFINITY);
+    return this.#endOf(walk);
+  }
+
+  /** No term decided: a denial, or the packet goes on. */
+  #endOf(walk: Walk): number {
+    const denial = this.#denialBefore(walk, Number.POSITIVE_INFINITY);
+    if (denial !== 0) return denial;
+    const trace = walk.trail.length === 0 ? 0 : this.#traceOf(walk.trail);
+    const flags = MGY_CELL_CONTINUE | (walk.logged ? MGY_CELL_LOG : 0);
+    return ((trace << MGY_CELL_TRACE_SHIFT) | flags) >>> 0;
+  }
+
+  #traceOf(decisions: readonly Decision[]): number {
+    const trace = this.#traces.acquire(decisions);
+    if (this.#held.has(trace)) this.#traces.release(trace);
+    this.#held.add(trace);
+    return trace;
   }
 
   /** A matching term, in order. Returns a cell when something decided, else 0. */
@@ -190,14 +196,60 @@ export class PolicyProgram {
     const plain = walk.trail.length === 0;
     const known = plain ? (cache.cells[cache.index] ?? 0) : 0;
     if (known !== 0) return known;
-    const trace = this.#traces.acquire([...walk.trail, final.decision]);
-    if (this.#held.has(trace)) this.#traces.release(trace);
-    this.#held.add(trace);
+    const trace = this.#traceOf([...walk.trail, final.decision]);
     const flags =
       (final.action === 'allow' ? MGY_CELL_ALLOW : 0) | (walk.logged ? MGY_CELL_LOG : 0);
     const cell = ((trace << MGY_CELL_TRACE_SHIFT) | flags) >>> 0;
     if (plain) cache.cells[cache.index] = cell;
     return cell;
+  }
+}
+
+/** Which terms the atoms of one address satisfy. */
+class TermsByAtom {
+  readonly #asked: readonly AtomsAsked[];
+  readonly #atoms: ReadonlySet<AtomId>;
+  readonly #base: Uint32Array;
+  /** Terms to set: by one of their positive atoms. */
+  readonly #setBy = new Map<AtomId, number[]>();
+  /** Terms to clear, of those that need no atom. */
+  readonly #clearedBy = new Map<AtomId, number[]>();
+
+  constructor(asked: readonly AtomsAsked[]) {
+    this.#asked = asked;
+    this.#atoms = new Set(asked.flatMap(({ positive, negative }) => [...positive, ...negative]));
+    this.#base = new Uint32Array(Math.ceil(asked.length / 32));
+    for (const [i, { positive, negative }] of asked.entries()) {
+      const first = positive[0];
+      if (first !== undefined) append(this.#setBy, first, i);
+      else {
+        setBit(this.#base, i);
+        for (const atom of negative) append(this.#clearedBy, atom, i);
+      }
+    }
+  }
+
+  keyOf(atoms: readonly AtomId[]): string {
+    return atoms.filter((atom) => this.#atoms.has(atom)).join(',');
+  }
+
+  /** A bitmap of the caller's own. */
+  matching(atoms: readonly AtomId[]): Uint32Array {
+    const bits = this.#base.slice();
+    const has = new Set(atoms);
+    for (const atom of atoms) {
+      for (const term of this.#clearedBy.get(atom) ?? []) clearBit(bits, term);
+      for (const i of this.#setBy.get(atom) ?? []) {
+        const asked = this.#asked[i];
+        if (
+          asked?.positive.every((other) => has.has(other)) &&
+          !asked.negative.some((other) => has.has(other))
+        ) {
+          setBit(bits, i);
+        }
+      }
+    }
+    return bits;
   }
 }
 

@@ -3,7 +3,16 @@
  * In production they lie over memory-mapped maps, in tests over plain buffers. Native byte order.
  */
 
-import { MGY_L4_ELEMENTS, mgyEp, mgyInfo, mgyL4page, mgyLine, mgyNh, mgyNode } from '../abi.gen.js';
+import {
+  MGY_L4_ELEMENTS,
+  mgyEp,
+  mgyHep,
+  mgyInfo,
+  mgyL4page,
+  mgyLine,
+  mgyNh,
+  mgyNode,
+} from '../abi.gen.js';
 
 /** All views start at element 0 of their map. Arrays are zero when they are handed in. */
 export interface PolicyMaps {
@@ -15,6 +24,8 @@ export interface PolicyMaps {
   readonly info: Uint32Array;
   /** mgy_ep: 8 words each. */
   readonly eps: Uint32Array;
+  /** mgy_hep: 8 words each, by stage. */
+  readonly heps: Uint32Array;
   /** mgy_nh: 2 words each. */
   readonly nexthops: Uint32Array;
   /** mgy_l4: MGY_L4_ELEMENTS pages of 512 entries. */
@@ -38,6 +49,9 @@ export interface PolicyMapSizes {
 export const NODE_ENTRIES = mgyNode.size / 4;
 export const INFO_WORDS = mgyInfo.size / 4;
 export const EP_WORDS = mgyEp.size / 4;
+export const HEP_WORDS = mgyHep.size / 4;
+/** Interfaces that host endpoints govern, at most. */
+export const HOST_INTERFACES = 1024;
 export const NEXTHOP_WORDS = mgyNh.size / 4;
 export const L4_PAGE = mgyL4page.size / 2;
 export const LINE_WORDS = mgyLine.size / 4;
@@ -49,6 +63,7 @@ export function allocatePolicyMaps(sizes: PolicyMapSizes): PolicyMaps {
     nodes4: new Uint32Array(sizes.nodes * NODE_ENTRIES),
     info: new Uint32Array(sizes.infos * INFO_WORDS),
     eps: new Uint32Array(sizes.endpoints * EP_WORDS),
+    heps: new Uint32Array(HOST_INTERFACES * HEP_WORDS),
     nexthops: new Uint32Array(sizes.nexthops * NEXTHOP_WORDS),
     l4: new Uint16Array(MGY_L4_ELEMENTS * L4_PAGE),
     policySets: new BigUint64Array(sizes.policySets),

@@ -12,12 +12,16 @@ export interface ColumnMerge {
   readonly first: readonly number[];
 }
 
-/** Distinct rows over merged columns, and who is in which. */
-export interface PolicyMatrix {
+/** Distinct rows over merged columns. */
+export interface MergedRows {
   readonly destinations: ColumnMerge;
   readonly sources: ColumnMerge;
   /** Merged cells, destination by source. */
   readonly rows: readonly Uint32Array[];
+}
+
+/** And who is in which. */
+export interface PolicyMatrix extends MergedRows {
   readonly rowOfClass: ReadonlyMap<number, number>;
   readonly rowOfKey: ReadonlyMap<string, number>;
 }
@@ -46,6 +50,72 @@ export function buildMatrix(
       throw new BlockTooLargeError(`${full.list.length} rows of ${program.width} cells and more`);
     }
   }
+  const rowOfClass = new Map([...keyOfClass].map(([id, key]) => [id, fullOfKey.get(key) ?? 0]));
+  return { ...mergeRows(full, program), rowOfClass, rowOfKey: fullOfKey };
+}
+
+/** Rows for pairs of classes: one of the local address, one of the remote one. */
+export interface PairMatrix extends MergedRows {
+  readonly nears: Side;
+  readonly fars: Side;
+  /** Row of each pair: near by far. */
+  readonly pairs: Uint16Array;
+}
+
+/** Classes that a program cannot tell apart, numbered. */
+interface Side {
+  readonly ofKey: ReadonlyMap<string, number>;
+  readonly ofClass: ReadonlyMap<number, number>;
+  readonly atoms: readonly (readonly number[])[];
+}
+
+const PAIRS_MAX = 1 << 22;
+
+/** As buildMatrix, for a program that asks about both addresses. Cost: a row of the program per pair of keys. */
+export function buildPairs(
+  program: PolicyProgram,
+  classes: Iterable<AddressClass>,
+  cellsMax: number,
+): PairMatrix {
+  const all = [...classes];
+  const nears = numbered(all, (atoms) => program.nearKey(atoms));
+  const fars = numbered(all, (atoms) => program.rowKey(atoms));
+  const count = nears.atoms.length * fars.atoms.length;
+  if (count > PAIRS_MAX || Math.max(nears.atoms.length, fars.atoms.length) > ROWS_MAX) {
+    throw new BlockTooLargeError(`${count} pairs of address classes`);
+  }
+  const full = new Rows();
+  const pairs = new Uint16Array(count);
+  let at = 0;
+  for (const near of nears.atoms) {
+    for (const far of fars.atoms) {
+      const row = full.intern(program.row(far, near));
+      if (row >= ROWS_MAX || row * program.width > 4 * cellsMax) {
+        throw new BlockTooLargeError(`${row} rows of ${program.width} cells and more`);
+      }
+      pairs[at++] = row;
+    }
+  }
+  return { ...mergeRows(full, program), nears, fars, pairs };
+}
+
+function numbered(
+  classes: readonly AddressClass[],
+  keyOf: (atoms: readonly number[]) => string,
+): Side {
+  const ofKey = new Map<string, number>();
+  const ofClass = new Map<number, number>();
+  const list: (readonly number[])[] = [];
+  for (const { id, atoms } of classes) {
+    const key = keyOf(atoms);
+    const known = ofKey.get(key) ?? list.push(atoms) - 1;
+    ofKey.set(key, known);
+    ofClass.set(id, known);
+  }
+  return { ofKey, ofClass, atoms: list };
+}
+
+function mergeRows(full: Rows, program: PolicyProgram): MergedRows {
   const width = program.sources.columns.length;
   const destinations = mergeColumns(full.list, program.destinations.columns.length, (cell) =>
     Math.floor(cell / width),
@@ -56,9 +126,7 @@ export function buildMatrix(
   }
   const merge = { destinations, sources };
   // Rows differ in some cell, and merged columns are equal in all rows: merged rows still differ.
-  const rows = full.list.map((row) => mergeRow(row, merge) ?? row);
-  const rowOfClass = new Map([...keyOfClass].map(([id, key]) => [id, fullOfKey.get(key) ?? 0]));
-  return { ...merge, rows, rowOfClass, rowOfKey: fullOfKey };
+  return { ...merge, rows: full.list.map((row) => mergeRow(row, merge) ?? row) };
 }
 
 /** null: the row tells columns apart that are one. */

@@ -1,9 +1,9 @@
-import { MGY_PS_DENSE, MGY_PS_DENY } from '../abi.gen.js';
+import { MGY_PS_DENSE, MGY_PS_DENY, MGY_PS_TWO_SIDED } from '../abi.gen.js';
 import type { IpSetId, PolicyId, ProfileId } from '../../../model/desired.js';
 import type { AddressClasses } from './address-classes.js';
 import type { IndexPool } from './index-pool.js';
 import type { L4Classes } from './l4-classes.js';
-import { type BlockContext, PolicyBlock } from './policy-block.js';
+import { type Block, type BlockContext, PolicyBlock } from './policy-block.js';
 import { PolicyProgram } from './policy-compiler.js';
 import { BlockTooLargeError } from './policy-matrix.js';
 import {
@@ -14,6 +14,7 @@ import {
   specKey,
 } from './policy-store.js';
 import type { TraceTable } from './traces.js';
+import { TwoSidedBlock } from './two-sided-block.js';
 
 /** Rules in compiled form, with what they hold. */
 interface Compiled {
@@ -35,7 +36,7 @@ export interface PolicySet {
   /** Rules that packets are to see next. */
   next: Compiled | null;
   /** null: denies everything. */
-  block: PolicyBlock | null;
+  block: Block | null;
   /** Endpoint records refer to it. */
   shown: boolean;
   generation: number;
@@ -161,12 +162,13 @@ export class PolicySets {
   }
 
   /** Writes a block for the rules that are to be shown. Nothing refers to it yet. */
-  build(set: PolicySet, as?: ReadonlyMap<number, number>): PolicyBlock | null {
+  build(set: PolicySet, as?: ReadonlyMap<number, number>): Block | null {
     set.tooLargeAt = 0;
     const compiled = set.next ?? set.current;
     if (compiled.program === null) return null;
     try {
-      return new PolicyBlock(compiled.program, this.#context, as);
+      const Kind = set.spec.local === null ? TwoSidedBlock : PolicyBlock;
+      return new Kind(compiled.program, this.#context, as);
     } catch (error) {
       if (!(error instanceof BlockTooLargeError)) throw error;
       set.tooLargeAt = this.#context.classes.size;
@@ -186,7 +188,7 @@ export class PolicySets {
   }
 
   /** One store: from here on packets see the other block. */
-  flip(set: PolicySet, block: PolicyBlock | null): void {
+  flip(set: PolicySet, block: Block | null): void {
     const old = set.block;
     set.block = block;
     set.generation = (set.generation + 1) & 0xffff;
@@ -197,8 +199,9 @@ export class PolicySets {
     set.next = null;
   }
 
-  describe(index: number, block: PolicyBlock | null, generation: number): void {
-    const mode = block === null ? MGY_PS_DENY : MGY_PS_DENSE;
+  describe(index: number, block: Block | null, generation: number): void {
+    const shape = block instanceof TwoSidedBlock ? MGY_PS_TWO_SIDED : MGY_PS_DENSE;
+    const mode = block === null ? MGY_PS_DENY : shape;
     const word = (BigInt(block?.line ?? 0) << 24n) | BigInt((generation << 8) | mode);
     this.#context.stores.descriptor(this.#descriptors, index, word);
   }

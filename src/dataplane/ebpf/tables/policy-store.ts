@@ -12,6 +12,8 @@ import { atomKey } from './address-classes.js';
 import type { IpSets } from './ip-sets.js';
 import type { Segment, Term } from './policy-compiler.js';
 import {
+  type AtomTerm,
+  anyPortSetsOf,
   type LocalFacts,
   type LocalUses,
   localUsesOf,
@@ -31,7 +33,10 @@ export interface PolicySetSpec {
     readonly policies: readonly PolicyId[];
   }[];
   readonly profiles: readonly ProfileId[];
-  readonly local: LocalFacts;
+  /** null: both addresses of a packet vary, as on a host endpoint. */
+  readonly local: LocalFacts | null;
+  /** What a packet meets that nothing decided; default: it is denied. */
+  readonly end?: 'deny' | 'continue';
 }
 
 /** A spec in the form the compiler takes, with atoms still by source. */
@@ -67,7 +72,7 @@ export class PolicyStore {
   }
 
   /** What the rules of a spec ask about the local address. */
-  localUses(spec: Omit<PolicySetSpec, 'local'>): LocalUses[] {
+  localUses(spec: Omit<PolicySetSpec, 'local' | 'end'>): LocalUses[] {
     return this.#rulesOf(spec).map((rules) => {
       const known = this.#uses.get(rules) ?? new Map<Direction, LocalUses>();
       this.#uses.set(rules, known);
@@ -82,7 +87,11 @@ export class PolicyStore {
     const rules = this.#rulesOf(spec).flatMap((list) => list[spec.direction]);
     return {
       all: new Set(rules.flatMap(setsOf)),
-      ports: new Set(rules.flatMap((rule) => remotePortSetsOf(rule, spec.direction))),
+      ports: new Set(
+        rules.flatMap((rule) =>
+          spec.local === null ? anyPortSetsOf(rule) : remotePortSetsOf(rule, spec.direction),
+        ),
+      ),
     };
   }
 
@@ -96,10 +105,10 @@ export class PolicyStore {
         this.#requireSets(rule, decisionOf(rule));
         const decision = decisionOf(rule);
         for (const term of termsOf(rule, { ...spec, ipSets: this.#ipSets })) {
-          const positive = term.positive.map(acquire);
-          const negative = term.negative.map(acquire);
           const { destination, source } = term;
-          terms.push({ action: rule.action, decision, positive, negative, destination, source });
+          const far = idsOf(term, acquire);
+          const near = idsOf(term.near, acquire);
+          terms.push({ action: rule.action, decision, ...far, near, destination, source });
         }
       }
     };
@@ -122,7 +131,8 @@ export class PolicyStore {
       append(profile, ({ index }) => ({ by: 'profile', id, direction, index }));
       segments.push({ end: terms.length, denial: null });
     }
-    segments.push({ end: terms.length, denial: { by: 'no-match', direction } });
+    const denial: Decision | null = spec.end === 'continue' ? null : { by: 'no-match', direction };
+    segments.push({ end: terms.length, denial });
     return { terms, segments };
   }
 
@@ -135,7 +145,7 @@ export class PolicyStore {
     );
   }
 
-  #rulesOf(spec: Omit<PolicySetSpec, 'local'>): Rules[] {
+  #rulesOf(spec: Omit<PolicySetSpec, 'local' | 'end'>): Rules[] {
     const policies = spec.tiers.flatMap((tier) => tier.policies.map((id) => this.policies.get(id)));
     const profiles = spec.profiles.map((id) => this.profiles.get(id));
     return [...policies, ...profiles].filter((rules) => rules !== undefined);
@@ -143,7 +153,12 @@ export class PolicyStore {
 }
 
 export function specKey(spec: PolicySetSpec): string {
-  return JSON.stringify([spec.direction, spec.tiers, spec.profiles, spec.local.key]);
+  const { direction, tiers, profiles, local, end = 'deny' } = spec;
+  return JSON.stringify([direction, tiers, profiles, local?.key ?? null, end]);
+}
+
+function idsOf({ positive, negative }: AtomTerm, acquire: (source: AtomSource) => number) {
+  return { positive: positive.map(acquire), negative: negative.map(acquire) };
 }
 
 /** Acquires each source once per program and lists what was acquired. */

@@ -9,6 +9,7 @@ import type {
   PolicyId,
   ProfileId,
 } from '../../../model/desired.js';
+import { MGY_HEP_WORKLOADS } from '../abi.gen.js';
 import { AddressClasses } from './address-classes.js';
 import { AddressTrie } from './address-trie.js';
 import { Arena } from './arena.js';
@@ -19,15 +20,27 @@ import {
   type RemoteRange,
   type TableEndpoint,
 } from './endpoint-table.js';
+import {
+  type HostInterface,
+  HostInterfaceTable,
+  type TableHostEndpoint,
+} from './host-interface-table.js';
 import { Epochs, IndexPool } from './index-pool.js';
 import { InfoTable } from './info-table.js';
 import { IpSets, type MemberChange } from './ip-sets.js';
 import { formatAddress4 } from './ipv4.js';
 import { L4Classes } from './l4-classes.js';
 import { type NextHopAllocator, NextHopTable } from './nexthop-table.js';
-import { type Lookup, lookupPacket, type Packet } from './packet-lookup.js';
+import {
+  type Lookup,
+  lookupPacket,
+  lookupStage,
+  type Packet,
+  type StageVerdict,
+} from './packet-lookup.js';
 import {
   EP_WORDS,
+  HEP_WORDS,
   INFO_WORDS,
   NEXTHOP_WORDS,
   NODE_ENTRIES,
@@ -106,6 +119,7 @@ export class PolicyTables {
   readonly #l4: L4Classes;
   readonly #sets: PolicySets;
   readonly #endpoints: EndpointTable;
+  readonly #hosts: HostInterfaceTable;
   readonly #changedRules = new Set<PolicyId | ProfileId>();
   /** IP sets that came or went; whose ports changed; whose members changed. */
   readonly #changedSets = {
@@ -134,6 +148,7 @@ export class PolicyTables {
     });
     this.#l4 = new L4Classes(maps.l4, l4Classes, this.#stores);
     this.#sets = this.#makeSets();
+    this.#hosts = new HostInterfaceTable(this.#pools.hostInterfaces, this.#sets);
     this.#endpoints = new EndpointTable({
       ...{
         pool: this.#pools.endpoints,
@@ -194,6 +209,20 @@ export class PolicyTables {
     this.#endpoints.setReady(id, ready);
   }
 
+  /** What governs an interface of the host, or those of all workloads; null: nothing does. */
+  setHostInterface(where: HostInterface, endpoint: TableHostEndpoint | null): void {
+    this.#hosts.set(where, endpoint);
+  }
+
+  /** Records of mgy_hep by interface number. */
+  hostRecords(): ReadonlyMap<number, number> {
+    const records = new Map<number, number>();
+    for (const [where, { index }] of this.#hosts.records) {
+      if (where !== 'workloads') records.set(where, index);
+    }
+    return records;
+  }
+
   /** Replaces the list of this host's own addresses, of both families. */
   setHostAddresses(addresses: readonly string[]): void {
     this.#endpoints.setHosts('hosts', addresses);
@@ -230,7 +259,7 @@ export class PolicyTables {
       pending: pools.some(({ pending }) => pending > 0),
       stores: this.#stores.count - before,
       statistics: this.statistics(),
-      errors: this.#endpoints.errors(),
+      errors: [...this.#endpoints.errors(), ...this.#hosts.errors()],
     };
   }
 
@@ -243,6 +272,12 @@ export class PolicyTables {
   /** The walk of the BPF program over the same bytes. Throws RangeError for what is not IPv4. */
   lookup(packet: Packet): Lookup {
     return lookupPacket(this.#maps, packet);
+  }
+
+  /** What one stage of an interface says of a packet; null: it has no say. As the program finds it. */
+  lookupStage(where: HostInterface, stage: number, packet: Packet): StageVerdict | null {
+    const index = this.#hosts.records.get(where)?.index ?? 0;
+    return lookupStage(this.#maps, { record: index, stage }, packet);
   }
 
   /** Decisions behind a trace id, in order; empty if it is not known (any more). */
@@ -274,6 +309,7 @@ export class PolicyTables {
     for (const [id, policy] of this.#store.policies) next.setPolicy(id, policy);
     for (const [id, profile] of this.#store.profiles) next.setProfile(id, profile);
     for (const [id, endpoint] of this.#endpoints.endpoints) next.setEndpoint(id, endpoint);
+    for (const [where, { endpoint }] of this.#hosts.records) next.setHostInterface(where, endpoint);
     next.setHostAddresses([...this.#endpoints.hosts].map(formatAddress4));
     next.setRemoteHostAddresses([...this.#endpoints.remoteHosts].map(formatAddress4));
     for (const { prefix, range } of this.#endpoints.remotes.values()) {
@@ -296,13 +332,14 @@ export class PolicyTables {
     const parts = {
       ...{ addresses: this.#addresses, trie: this.#trie, classes: this.#classes },
       ...{ infos: this.#infos, l4: this.#l4, sets: this.#sets, endpoints: this.#endpoints },
-      ...{ eps: this.#maps.eps, stores: this.#stores },
+      ...{ eps: this.#maps.eps, hosts: this.#hosts, heps: this.#maps.heps, stores: this.#stores },
     };
     new Publication(parts, moves, splits).run();
     for (const node of ghosts) this.#addresses.bury(node);
     for (const node of ghosts) this.#trie.paint(this.#addresses.tree, node);
     this.#sets.retire();
     this.#endpoints.retire();
+    this.#hosts.retire();
   }
 
   #changeMembers(id: IpSetId, change: () => readonly MemberChange[]): void {
@@ -325,6 +362,7 @@ export class PolicyTables {
       nodes: pool('nodes', maps.nodes4.length / NODE_ENTRIES),
       infos: pool('infos', maps.info.length / INFO_WORDS, 1),
       endpoints: pool('endpoints', maps.eps.length / EP_WORDS, 1),
+      hostInterfaces: pool('hostInterfaces', maps.heps.length / HEP_WORDS, MGY_HEP_WORKLOADS + 1),
       nexthops: pool('nexthops', maps.nexthops.length / NEXTHOP_WORDS, 1),
       policySets: new IndexPool('policySets', {
         ...{ capacity: maps.policySets.length, epochs, reserved: 1 },

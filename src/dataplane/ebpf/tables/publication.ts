@@ -3,10 +3,11 @@ import type { AddressClasses, Move } from './address-classes.js';
 import type { AddressTrie } from './address-trie.js';
 import type { ClassTable } from './class-table.js';
 import type { EndpointTable, ServedAddress } from './endpoint-table.js';
+import type { HostInterfaceTable } from './host-interface-table.js';
 import type { InfoTable } from './info-table.js';
 import type { L4Classes, L4Split } from './l4-classes.js';
-import type { PolicyBlock } from './policy-block.js';
-import { EP_WORDS } from './policy-maps.js';
+import type { Block } from './policy-block.js';
+import { EP_WORDS, HEP_WORDS } from './policy-maps.js';
 import type { PolicySet, PolicySets } from './policy-sets.js';
 import type { Stores } from './stores.js';
 import type { Direction } from './traces.js';
@@ -20,6 +21,8 @@ export interface PublicationParts {
   readonly sets: PolicySets;
   readonly endpoints: EndpointTable;
   readonly eps: Uint32Array;
+  readonly hosts: HostInterfaceTable;
+  readonly heps: Uint32Array;
   readonly stores: Stores;
 }
 
@@ -31,11 +34,14 @@ const EP_WORD: Readonly<Record<Direction, number>> = {
 const EP_IFINDEX = mgyEp.offset.ifindex / 4;
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 
-/** An endpoint record that is to refer to another policy set, or (to null) that will not be reached. */
+/**
+ * A word of a record that is to refer to another policy set: from null, to the first one; to null, to none, or the
+ * record will not be reached.
+ */
 interface Switch {
-  readonly served: ServedAddress;
-  readonly direction: Direction;
-  readonly from: PolicySet;
+  readonly view: Uint32Array;
+  readonly word: number;
+  readonly from: PolicySet | null;
   readonly to: PolicySet | null;
 }
 
@@ -54,7 +60,7 @@ export class Publication {
   readonly #splits: readonly L4Split[];
   readonly #switches: readonly Switch[];
   /** Blocks to show, by set; written before the first of them is shown. */
-  readonly #flips = new Map<PolicySet, PolicyBlock | null>();
+  readonly #flips = new Map<PolicySet, Block | null>();
   /** Transition classes, by the class they come from. */
   readonly #from = new Map<number, number>();
   /** Transition class of a pair of classes; the final class where no detour is needed. */
@@ -69,7 +75,7 @@ export class Publication {
     this.#parts = parts;
     this.#moves = moves;
     this.#splits = splits;
-    this.#switches = switchesOf(parts.endpoints);
+    this.#switches = [...switchesOf(parts), ...hostSwitchesOf(parts)];
   }
 
   run(): void {
@@ -86,6 +92,7 @@ export class Publication {
     this.#makeStopovers();
     this.#flip();
     this.#settleEndpoints();
+    this.#settleHosts();
     this.#settleAddresses();
     this.#parts.l4.join();
     this.#parts.l4.show();
@@ -165,14 +172,16 @@ export class Publication {
 
   /** A record whose old or new set is about to change goes by a descriptor of its own. */
   #makeStopovers(): void {
-    const { sets, eps, stores } = this.#parts;
-    for (const { served, direction, from, to } of this.#switches) {
+    const { sets, stores } = this.#parts;
+    for (const { view, word, from, to } of this.#switches) {
+      // Nothing is asked until the record is settled, and then by the final block.
+      if (from === null) continue;
       const fixed = !this.#flips.has(from) && (to === null || !to.shown || !this.#flips.has(to));
       if (fixed) continue;
       const key = `${from.index} ${to?.index ?? ''}`;
       const stopover = this.#stopovers.get(key) ?? { index: sets.stopover(from), to };
       this.#stopovers.set(key, stopover);
-      stores.word(eps, served.index * EP_WORDS + EP_WORD[direction], stopover.index);
+      stores.word(view, word, stopover.index);
     }
   }
 
@@ -204,6 +213,21 @@ export class Publication {
       if (shown?.ingress === want.ingress && shown.egress === want.egress) continue;
       served.shown = want;
       for (const direction of DIRECTIONS) want[direction].shown = true;
+    }
+  }
+
+  /** Word by word: each stage of each interface changes over by itself. Freed records are left at zero. */
+  #settleHosts(): void {
+    const { hosts, heps, stores } = this.#parts;
+    for (const record of [...hosts.records.values(), ...hosts.removed]) {
+      if (record.shown === record.want) continue;
+      for (const [stage, set] of record.want.entries()) {
+        const word = record.index * HEP_WORDS + stage;
+        const index = set?.index ?? 0;
+        if (heps[word] !== index) stores.word(heps, word, index);
+        if (set !== null) set.shown = true;
+      }
+      record.shown = record.want;
     }
   }
 
@@ -239,17 +263,26 @@ export class Publication {
 const changesClass = ({ fromClass, toClass }: Move): boolean => fromClass !== toClass;
 const pairKey = ({ fromClass, toClass }: Move): string => `${fromClass} ${toClass}`;
 
-function switchesOf({ served, removed }: EndpointTable): Switch[] {
+function switchesOf({ endpoints, eps }: PublicationParts): Switch[] {
   const switches: Switch[] = [];
   const add = (address: ServedAddress, stays: boolean): void => {
     for (const direction of DIRECTIONS) {
       const from = address.shown?.[direction];
       const to = stays ? address.want[direction] : null;
-      if (from !== undefined && from !== to)
-        switches.push({ served: address, direction, from, to });
+      const word = address.index * EP_WORDS + EP_WORD[direction];
+      if (from !== undefined && from !== to) switches.push({ view: eps, word, from, to });
     }
   };
-  for (const address of served.values()) add(address, true);
-  for (const address of removed) add(address, false);
+  for (const address of endpoints.served.values()) add(address, true);
+  for (const address of endpoints.removed) add(address, false);
   return switches;
+}
+
+function hostSwitchesOf({ hosts, heps }: PublicationParts): Switch[] {
+  return [...hosts.records.values(), ...hosts.removed].flatMap(({ index, want, shown }) =>
+    want.flatMap((to, stage) => {
+      const from = shown[stage] ?? null;
+      return from === to ? [] : [{ view: heps, word: index * HEP_WORDS + stage, from, to }];
+    }),
+  );
 }

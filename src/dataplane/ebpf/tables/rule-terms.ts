@@ -23,9 +23,16 @@ import type { Direction } from './traces.js';
 export interface RuleTerm {
   readonly positive: readonly AtomSource[];
   readonly negative: readonly AtomSource[];
+  /** Of the local address; empty where its answers were folded in. */
+  readonly near: AtomTerm;
   readonly destination: L4Ranges;
   /** null: any source port, or none. */
   readonly source: L4Ranges | null;
+}
+
+export interface AtomTerm {
+  readonly positive: readonly AtomSource[];
+  readonly negative: readonly AtomSource[];
 }
 
 /** What rules ask about the local side of packets. */
@@ -43,11 +50,12 @@ export interface LocalFacts {
   readonly ports: ReadonlyMap<IpSetId, readonly PortKey[]>;
 }
 
-interface PortTerm {
-  readonly ranges: L4Ranges;
-  readonly positive: readonly AtomSource[];
-  readonly negative: readonly AtomSource[];
+interface PortTerm extends AtomTerm {
+  /** null: the rule does not care about this side's port. */
+  readonly ranges: L4Ranges | null;
 }
+
+const NO_ATOMS: AtomTerm = { positive: [], negative: [] };
 
 const given = <T>(list: readonly T[] | undefined): list is readonly T[] =>
   list !== undefined && list.length > 0;
@@ -73,8 +81,18 @@ export function setsOf(rule: DesiredRule): IpSetId[] {
 /** The named-port sets a rule asks about the remote side: their ports are part of its terms. */
 export function remotePortSetsOf(rule: DesiredRule, direction: Direction): IpSetId[] {
   const side = remoteSide(rule, direction);
-  return [...(side.namedPorts ?? []), ...(side.notNamedPorts ?? [])];
+  return portSetsOf(side);
 }
+
+/** The same of both sides, where the local one is not folded in. */
+export function anyPortSetsOf(rule: DesiredRule): IpSetId[] {
+  return [rule.source ?? {}, rule.destination ?? {}].flatMap(portSetsOf);
+}
+
+const portSetsOf = (side: DesiredSide): IpSetId[] => [
+  ...(side.namedPorts ?? []),
+  ...(side.notNamedPorts ?? []),
+];
 
 export function localUsesOf(rules: Iterable<DesiredRule>, direction: Direction): LocalUses {
   const sets = new Set<IpSetId>();
@@ -119,45 +137,63 @@ function inNets(address: number, nets: readonly string[]): boolean {
   return prefixesOf(nets).some((net) => maskAddress(address, net.length) === net.address);
 }
 
-/** The IPv4 terms of a rule as seen from one local address; none if it can never match. */
+/**
+ * The IPv4 terms of a rule as seen from one local address, or, with null, from any: then the local address is asked
+ * about, too. None if the rule can never match.
+ */
 export function termsOf(
   rule: DesiredRule,
-  context: { readonly direction: Direction; readonly local: LocalFacts; readonly ipSets: IpSets },
+  context: {
+    readonly direction: Direction;
+    readonly local: LocalFacts | null;
+    readonly ipSets: IpSets;
+  },
 ): RuleTerm[] {
-  const { direction, local } = context;
+  const { direction, local, ipSets } = context;
   const near = localSide(rule, direction);
   const far = remoteSide(rule, direction);
   if (rule.never || rule.ipVersion === 6 || !netsHaveFamily(near) || !netsHaveFamily(far))
     return [];
-  if (!localMatches(near, local)) return [];
-  const positive: AtomSource[] = (far.ipSets ?? []).map((id) => ({ type: 'set', id }));
-  const negative: AtomSource[] = (far.notIpSets ?? []).map((id) => ({ type: 'set', id }));
-  if (given(far.nets)) positive.push({ type: 'nets', nets: canonicalNets(far.nets) });
-  if (given(far.notNets)) negative.push({ type: 'nets', nets: canonicalNets(far.notNets) });
-  const nearPorts = localPorts(near, local);
-  const farPorts = remotePorts(far, context.ipSets) ?? [null];
+  if (local !== null && !localMatches(near, local)) return [];
+  const nearAtoms = local === null ? atomsOf(near) : NO_ATOMS;
+  const farAtoms = atomsOf(far);
   const protocols = protocolsOf(rule);
-  return farPorts.flatMap((ports) => {
-    const [source, destination] =
-      direction === 'ingress'
-        ? [ports?.ranges ?? null, nearPorts]
-        : [nearPorts, ports?.ranges ?? null];
-    const limits = [destination, source === null ? null : WITH_PORTS];
-    const l4 = limits.reduce<L4Ranges>(
-      (all, limit) => (limit ? intersect(all, limit) : all),
-      protocols,
-    );
-    if (l4.length === 0 || source?.length === 0) return [];
-    return [
-      {
-        positive: [...positive, ...(ports?.positive ?? [])],
-        negative: [...negative, ...(ports?.negative ?? [])],
-        destination: l4,
-        source,
-      },
-    ];
-  });
+  const nearPorts =
+    local === null ? remotePorts(near, ipSets) : [{ ...NO_ATOMS, ranges: localPorts(near, local) }];
+  const farPorts = remotePorts(far, ipSets);
+  return nearPorts.flatMap((own) =>
+    farPorts.flatMap((other) => {
+      const [source, destination] =
+        direction === 'ingress' ? [other.ranges, own.ranges] : [own.ranges, other.ranges];
+      const l4 = l4Of(protocols, source, destination);
+      if (l4.length === 0 || source?.length === 0) return [];
+      const term = { ...join(farAtoms, other), near: join(nearAtoms, own) };
+      return [{ ...term, destination: l4, source }];
+    }),
+  );
 }
+
+function l4Of(
+  protocols: L4Ranges,
+  source: L4Ranges | null,
+  destination: L4Ranges | null,
+): L4Ranges {
+  const limits = [destination, source === null ? null : WITH_PORTS];
+  return limits.reduce<L4Ranges>((all, limit) => (limit ? intersect(all, limit) : all), protocols);
+}
+
+function atomsOf(side: DesiredSide): AtomTerm {
+  const positive: AtomSource[] = (side.ipSets ?? []).map((id) => ({ type: 'set', id }));
+  const negative: AtomSource[] = (side.notIpSets ?? []).map((id) => ({ type: 'set', id }));
+  if (given(side.nets)) positive.push({ type: 'nets', nets: canonicalNets(side.nets) });
+  if (given(side.notNets)) negative.push({ type: 'nets', nets: canonicalNets(side.notNets) });
+  return { positive, negative };
+}
+
+const join = (a: AtomTerm, b: AtomTerm): AtomTerm => ({
+  positive: [...a.positive, ...b.positive],
+  negative: [...a.negative, ...b.negative],
+});
 
 /** A list that was given but has no net of the family makes the rule inapplicable (spec/policy.md 9.4). */
 function netsHaveFamily(side: DesiredSide): boolean {
@@ -196,12 +232,13 @@ function localPorts(side: DesiredSide, local: LocalFacts): L4Ranges | null {
 }
 
 /** As localPorts, where named ports depend on the address: one term per port that some address defines. */
-function remotePorts(side: DesiredSide, ipSets: IpSets): PortTerm[] | null {
+function remotePorts(side: DesiredSide, ipSets: IpSets): PortTerm[] {
   const wanted = given(side.ports) || given(side.namedPorts);
-  if (!wanted && !given(side.notPorts) && !given(side.notNamedPorts)) return null;
+  if (!wanted && !given(side.notPorts) && !given(side.notNamedPorts))
+    return [{ ...NO_ATOMS, ranges: null }];
   const numeric = wanted ? portRanges(side.ports ?? []) : WITH_PORTS;
   const allowed = complement(portRanges(side.notPorts ?? []));
-  const terms: PortTerm[] = [
+  const terms: RangeTerm[] = [
     { ranges: numeric, positive: [], negative: [] },
     ...namedPorts(side.namedPorts, ipSets).map(([port, atoms]) => ({
       ranges: portKeyRanges([port]),
@@ -213,6 +250,7 @@ function remotePorts(side: DesiredSide, ipSets: IpSets): PortTerm[] | null {
   return terms.flatMap((term) => exclude(term, excluded)).filter(({ ranges }) => ranges.length > 0);
 }
 
+type RangeTerm = AtomTerm & { readonly ranges: L4Ranges };
 type NamedPort = readonly [port: PortKey, atoms: readonly AtomSource[]];
 
 /** Every (port, set) pair: they are alternatives. */
@@ -225,7 +263,7 @@ function namedPorts(ids: readonly IpSetId[] | undefined, ipSets: IpSets): NamedP
 }
 
 /** Cuts the excluded ports out of a term, and adds them back for addresses that do not define them. */
-function exclude(term: PortTerm, excluded: readonly NamedPort[]): PortTerm[] {
+function exclude(term: RangeTerm, excluded: readonly NamedPort[]): RangeTerm[] {
   const byPort = new Map<PortKey, AtomSource[]>();
   for (const [port, atoms] of excluded) byPort.set(port, [...(byPort.get(port) ?? []), ...atoms]);
   const rest = intersect(term.ranges, complement(portKeyRanges([...byPort.keys()])));

@@ -4,6 +4,7 @@ export type TableName =
   | 'nodes'
   | 'infos'
   | 'endpoints'
+  | 'hostInterfaces'
   | 'nexthops'
   | 'policySets'
   | 'arena'
