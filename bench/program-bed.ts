@@ -121,6 +121,7 @@ export class ProgramBed implements Disposable {
       log: silentLog,
       config: {
         ...{ acceptToHost: false, logDrops: false, markSeen: 0x100, vxlanPort: 4789 },
+        ...{ markAccepted: 0x200, failsafePorts: { inbound: [], outbound: [] } },
         timeoutsMs: {
           ...{ tcpSyn: 20_000, tcpEstablished: 3_600_000, tcpFin: 30_000, tcpReset: 40_000 },
           ...{ udp: 60_000, icmp: 5_000, generic: 600_000 },

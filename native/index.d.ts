@@ -119,6 +119,11 @@ export class BpfProgram {
   /** clsact filter at (handle 1, given priority), replacing what is there. Creates the qdisc if missing. */
   attachClsact(ifindex: number, direction: TcDirection, priority: number): Promise<void>;
   attachXdp(ifindex: number): Promise<BpfLink>;
+  /**
+   * SEC("netfilter") program, Linux 6.4: family NFPROTO_* (IPv4 2, IPv6 10), hook NF_INET_* (0 to 4). EBUSY if another
+   * program has this priority there. Such a link cannot be updated: attach the next beside it, then detach this one.
+   */
+  attachNetfilter(family: number, hook: number, priority: number): Promise<BpfLink>;
   close(): void;
 }
 export function detachClsact(

@@ -46,8 +46,15 @@ SysError DetachFilter(ClsactFilter& filter) {
 SysError CreateLink(LinkRequest& request) {
   ScopedNetns inside(request.netns);
   if (inside.error()) return inside.error();
+  LIBBPF_OPTS(bpf_link_create_opts, options);
+  const bool is_hook = request.type == BPF_NETFILTER;
+  if (is_hook) {
+    options.netfilter.pf = request.hook.family;
+    options.netfilter.hooknum = request.hook.number;
+    options.netfilter.priority = request.hook.priority;
+  }
   const int fd = bpf_link_create(request.program->get(), static_cast<int>(request.ifindex),
-                                 request.type, nullptr);
+                                 request.type, is_hook ? &options : nullptr);
   if (fd < 0) return SysError{errno, "bpf(BPF_LINK_CREATE)"};
   request.link = UniqueFd(fd);
   return {};

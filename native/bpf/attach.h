@@ -10,12 +10,20 @@
 
 namespace margay {
 
-/** A program to be linked to a device. For a pool thread. */
+/** A place in the order of a netfilter hook's functions; lower priorities run first. */
+struct NetfilterHook {
+  uint32_t family = 0;  // NFPROTO_*
+  uint32_t number = 0;  // NF_INET_*
+  int32_t priority = 0;
+};
+
+/** A program to be linked to a device, or to a hook of the stack. For a pool thread. */
 struct LinkRequest {
   SharedFd program;
   SharedFd netns;  // null: the thread's own
   uint32_t ifindex = 0;
   bpf_attach_type type = BPF_TCX_INGRESS;
+  NetfilterHook hook = {};  // BPF_NETFILTER only
   UniqueFd link = {};  // out
 };
 /** Behind the links that are there already: others on the device keep their places. */

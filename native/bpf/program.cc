@@ -36,6 +36,7 @@ void BpfProgram::Export(Napi::Env env, Napi::Object exports) {
                                         InstanceMethod("testRunSync", &BpfProgram::TestRunSync),
                                         InstanceMethod("attachTcx", &BpfProgram::AttachTcx),
                                         InstanceMethod("attachXdp", &BpfProgram::AttachXdp),
+                                        InstanceMethod("attachNetfilter", &BpfProgram::AttachNetfilter),
                                         InstanceMethod("attachClsact", &BpfProgram::AttachClsact),
                                         InstanceMethod("close", &BpfProgram::Close),
                                     });
@@ -103,6 +104,20 @@ Napi::Value BpfProgram::AttachXdp(const Napi::CallbackInfo& info) {
   auto ifindex = ToU32(env, info[0], "ifindex");
   if (!ifindex) return env.Undefined();
   return AttachInPool(env, {fd, AddonState::Of(env)->netns, *ifindex, BPF_XDP});
+}
+
+Napi::Value BpfProgram::AttachNetfilter(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  SharedFd fd = OpenFd(env);
+  if (fd == nullptr) return env.Undefined();
+  auto family = ToU32(env, info[0], "family");
+  if (!family) return env.Undefined();
+  auto number = ToU32(env, info[1], "hook");
+  if (!number) return env.Undefined();
+  if (!info[2].IsNumber()) return ThrowType(env, "priority must be a number"), env.Undefined();
+  const int32_t priority = info[2].As<Napi::Number>().Int32Value();
+  return AttachInPool(env, {fd, AddonState::Of(env)->netns, 0, BPF_NETFILTER,
+                            {*family, *number, priority}});
 }
 
 Napi::Value BpfProgram::AttachClsact(const Napi::CallbackInfo& info) {

@@ -24,6 +24,7 @@ class BpfProgram : public Handle<BpfProgram> {
   Napi::Value TestRunSync(const Napi::CallbackInfo& info);
   Napi::Value AttachTcx(const Napi::CallbackInfo& info);
   Napi::Value AttachXdp(const Napi::CallbackInfo& info);
+  Napi::Value AttachNetfilter(const Napi::CallbackInfo& info);
   Napi::Value AttachClsact(const Napi::CallbackInfo& info);
 
   uint32_t type_ = 0;

@@ -114,6 +114,11 @@ export class InterfaceMonitor implements Disposable {
     return this.#byName.get(name);
   }
 
+  /** Every link, up or not. */
+  links(): readonly Link[] {
+    return [...this.#links.values()];
+  }
+
   isWorkloadName(name: string): boolean {
     return this.#options.prefixes.some((prefix) => name.startsWith(prefix));
   }

@@ -3,6 +3,7 @@
  * Requests are lines of JSON on standard input, answers lines on standard output. Started by the tests beside it.
  */
 import { createInterface } from 'node:readline';
+import { FailsafePort } from '../../src/base/net/failsafe-port.js';
 import { silentLog } from '../../src/base/log.js';
 import { cleanup } from '../../src/dataplane/ebpf/cleanup.js';
 import { EbpfDataplane } from '../../src/dataplane/ebpf/driver.js';
@@ -26,6 +27,8 @@ const options = {
     acceptToHost: false,
     logDrops: false,
     markSeen: 0x0100_0000,
+    markAccepted: 0x0200_0000,
+    failsafePorts: { inbound: [new FailsafePort(6, 22)], outbound: [new FailsafePort(17, 53)] },
     vxlanPort: 4789,
     timeoutsMs: {
       tcpSyn: seconds(20),

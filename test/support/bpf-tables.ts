@@ -102,6 +102,7 @@ export class BpfTables implements Disposable {
       sizes: SIZES,
       config: {
         ...{ acceptToHost: false, logDrops: false, markSeen: 0, vxlanPort: 4789 },
+        ...{ markAccepted: 0x200, failsafePorts: { inbound: [], outbound: [] } },
         timeoutsMs: {
           ...{ tcpSyn: timeout, tcpEstablished: timeout, tcpFin: timeout, tcpReset: timeout },
           ...{ udp: timeout, icmp: timeout, generic: timeout },

@@ -41,6 +41,7 @@ export interface OpenOptions {
 
 /** Bit of the packet mark that says "policy has spoken" on packets handed to the host's stack. */
 const MARK_SEEN = 0x0100_0000;
+const MARK_ACCEPTED = 0x0200_0000;
 const VXLAN_PORT = 4789;
 
 export function openDataplane({ values, bpfDir, log }: OpenOptions): Promise<EbpfDataplane> {
@@ -54,6 +55,11 @@ export function openDataplane({ values, bpfDir, log }: OpenOptions): Promise<Ebp
       acceptToHost: values.DefaultEndpointToHostAction !== 'Drop',
       logDrops: values.LogDrops,
       markSeen: MARK_SEEN,
+      markAccepted: MARK_ACCEPTED,
+      failsafePorts: {
+        inbound: values.FailsafeInboundHostPorts,
+        outbound: values.FailsafeOutboundHostPorts,
+      },
       vxlanPort: VXLAN_PORT,
       timeoutsMs: {
         tcpSyn: 20_000,

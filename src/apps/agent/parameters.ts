@@ -3,6 +3,7 @@
  * into values (spec/config.md 3.1, 4, 7). Parameters that nothing acts on yet are not in the table.
  */
 import { CodedError } from '../../base/error.js';
+import { type FailsafePort, parseFailsafePorts } from '../../base/net/failsafe-port.js';
 
 interface Parameter<T> {
   readonly parse: (text: string) => T;
@@ -62,6 +63,11 @@ const nameList = (text: string): readonly string[] =>
         .split(',')
         .map((name) => name.trim())
         .filter((name) => name !== '');
+function failsafePorts(text: string): readonly FailsafePort[] {
+  const ports = parseFailsafePorts(text);
+  if (ports === null) throw new Wanted('none, or a list such as tcp:22,udp:10.0.0.0/8:53');
+  return ports;
+}
 const anyText = (text: string): string => text;
 
 const duration = (defaultMs: number, text: string): Parameter<number> => ({
@@ -88,6 +94,16 @@ export const PARAMETERS = {
     oneOf('Drop', 'Accept', 'Return'),
     'Drop',
     'What happens to packets from a workload to its own host that its egress policy allowed.',
+  ),
+  FailsafeInboundHostPorts: parameter(
+    failsafePorts,
+    failsafePorts('tcp:22,udp:68,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667'),
+    'Ports on host endpoints that can be reached whatever policy says.',
+  ),
+  FailsafeOutboundHostPorts: parameter(
+    failsafePorts,
+    failsafePorts('udp:53,udp:67,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667'),
+    'Ports that host endpoints can reach whatever policy says.',
   ),
   FelixHostname: parameter(
     anyText,

@@ -5,6 +5,7 @@ import { removeRoutes } from '../routing/route-table.js';
 import { removeTunnelDevice } from '../routing/tunnel-device.js';
 import { removeNeighbors } from '../routing/workload-interface.js';
 import { Hooks } from './hooks.js';
+import { NetfilterHooks } from './netfilter-hooks.js';
 import { Pins } from './pins.js';
 
 /**
@@ -14,7 +15,8 @@ import { Pins } from './pins.js';
 export async function cleanup(bpfDir: string, log: Log): Promise<readonly string[]> {
   const pins = new Pins(bpfDir);
   using hooks = Hooks.adopt(pins, log);
-  const programs = await hooks.removeAll();
+  using stack = NetfilterHooks.adopt(pins, log);
+  const programs = (await hooks.removeAll()) + (await stack.removeAll());
   const maps = pins.mapNames().length;
   pins.removeAll();
   using connection = NetlinkConnection.open();

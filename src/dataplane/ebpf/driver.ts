@@ -18,6 +18,7 @@ import { type ReasonCount, readCounters } from './counters.js';
 import { EventLogger } from './events.js';
 import { Generation, INITIAL_SIZES, type ProgramConfig, type TableSizes } from './generation.js';
 import { type GenerationBase, GrowingTables } from './growing-tables.js';
+import { HostEndpoints } from './host-endpoints.js';
 import { InterfacePrograms } from './interface-programs.js';
 import { Pins } from './pins.js';
 import { recordPolicyUpdate } from './policy-updates.js';
@@ -64,6 +65,7 @@ export class EbpfDataplane implements Dataplane {
   readonly #workloads: Workloads;
   readonly #remotes: Remotes;
   readonly #tunnel: Tunnel;
+  readonly #hostEndpoints: HostEndpoints;
   readonly #collector: ConntrackCollector;
   readonly #events: EventLogger;
   #guarding: Promise<void> = Promise.resolve();
@@ -89,6 +91,7 @@ export class EbpfDataplane implements Dataplane {
     this.#tunnel = tunnel;
     const { leavePlainRoutes: leavePlain = false } = options;
     this.#remotes = new Remotes({ ...shared, tunnel, leavePlain });
+    this.#hostEndpoints = new HostEndpoints({ present, interfaces, log });
     const program = () => present.generation.programs.collect;
     this.#collector = new ConntrackCollector({ program, capacity, log });
     this.#events = new EventLogger(generation.shared.mgy_events_v1, log);
@@ -143,6 +146,7 @@ export class EbpfDataplane implements Dataplane {
     this.#routes.queueResync();
     this.#workloads.queueResync();
     this.#tunnel.queueResync();
+    this.#hostEndpoints.queueResync();
     this.#interfaces.queueResync();
   }
 
@@ -203,8 +207,12 @@ export class EbpfDataplane implements Dataplane {
         this.#remotes.setLocalBlock(update.cidr, false);
         break;
       case 'host-endpoint':
+        this.#hostEndpoints.set(update.id, update.endpoint);
+        this.#interfacesChanged = true;
+        break;
       case 'host-endpoint-remove':
-        // Not enforced by these programs yet.
+        this.#hostEndpoints.set(update.id, null);
+        this.#interfacesChanged = true;
         break;
       case 'in-sync':
         this.#inSync = true;
@@ -238,16 +246,22 @@ export class EbpfDataplane implements Dataplane {
     if (tunnelFailure !== null) failures.push(tunnelFailure);
     const interfacesChanged = this.#interfacesChanged || device !== this.#tunnel.device;
     this.#interfacesChanged = false;
-    if (interfacesChanged) this.#workloads.takeInterfaces();
+    if (interfacesChanged) {
+      this.#workloads.takeInterfaces();
+      this.#hostEndpoints.takeInterfaces();
+    }
     this.#remotes.takeInterfaces();
     this.#workloads.record();
     this.#remotes.record();
+    this.#hostEndpoints.record();
     const { errors } = await this.#present.commit();
     failures.push(...errors.map((error) => `${error.endpoint}: ${error.message}`));
     signal.throwIfAborted();
     await this.#flushDeparted();
     if (interfacesChanged || !this.#programs.active || this.#workloads.anyClosed) {
-      failures.push(...(await this.#programs.run()));
+      this.#hostEndpoints.publish(this.#present.generation);
+      const stack = this.#hostEndpoints.governsAny;
+      failures.push(...(await this.#programs.run({ stack })));
       signal.throwIfAborted();
       failures.push(...(await this.#workloads.open()));
       await this.#present.commit();
@@ -266,6 +280,7 @@ export class EbpfDataplane implements Dataplane {
   }
 
   async #onGrown(): Promise<void> {
+    this.#hostEndpoints.publish(this.#present.generation);
     const failures = await this.#programs.runGrown();
     // The next apply() tries them again, and names what still fails.
     if (failures.length > 0) this.#interfacesChanged = true;

@@ -23,6 +23,7 @@ import {
   mgyNh,
   mgyTunnel,
 } from './abi.gen.js';
+import { type FailsafePorts, writeFailsafePorts } from './failsafe-ports.js';
 import type { Pins } from './pins.js';
 import type { PolicyMaps } from './tables/policy-maps.js';
 
@@ -63,6 +64,9 @@ export interface ProgramConfig {
   readonly acceptToHost: boolean;
   readonly logDrops: boolean;
   readonly markSeen: number;
+  /** Mark bit of packets that preDNAT or untracked policy of a host endpoint let in. */
+  readonly markAccepted: number;
+  readonly failsafePorts: FailsafePorts;
   readonly vxlanPort: number;
   readonly timeoutsMs: {
     readonly tcpSyn: number;
@@ -108,6 +112,7 @@ function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uin
     host_action: config.acceptToHost ? 1 : 0,
     log_drops: config.logDrops ? 1 : 0,
     mark_seen: config.markSeen,
+    mark_accepted: config.markAccepted,
     vxlan_port: config.vxlanPort,
     timeout_tcp_syn: ticks(timeoutsMs.tcpSyn),
     timeout_tcp_established: ticks(timeoutsMs.tcpEstablished),
@@ -128,11 +133,16 @@ export class Generation implements Disposable {
   /** struct mgy_tunnel, as words; of all generations. */
   readonly tunnel: Uint32Array;
   readonly shared: Readonly<Record<SharedMapName, BpfMap>>;
+  /** mgy_hif: interface number to record of mgy_hep. */
+  readonly hostInterfaces: BpfMap;
   readonly programs: {
     readonly fromWorkload: BpfProgram;
     readonly toWorkload: BpfProgram;
     readonly fromNetwork: BpfProgram;
     readonly toTunnel: BpfProgram;
+    readonly localIn: BpfProgram;
+    readonly forward: BpfProgram;
+    readonly postRouting: BpfProgram;
     readonly collect: BpfProgram;
   };
 
@@ -155,11 +165,16 @@ export class Generation implements Disposable {
     };
     this.maps = viewMaps(object);
     this.tunnel = new Uint32Array(viewMap(object, 'mgy_tunnel_v1'));
+    this.hostInterfaces = object.map('mgy_hif_v1');
+    writeFailsafePorts(viewMap(object, 'mgy_failsafe_v1'), options.config.failsafePorts);
     this.programs = {
       fromWorkload: object.program('mgy_from_wl'),
       toWorkload: object.program('mgy_to_wl'),
       fromNetwork: object.program('mgy_from_net'),
       toTunnel: object.program('mgy_to_tunnel'),
+      localIn: object.program('mgy_nf_in'),
+      forward: object.program('mgy_nf_fwd'),
+      postRouting: object.program('mgy_nf_out'),
       collect: object.program('mgy_gc'),
     };
   }
@@ -203,7 +218,7 @@ export class Generation implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const map of Object.values(this.shared)) map.close();
+    for (const map of [...Object.values(this.shared), this.hostInterfaces]) map.close();
     for (const program of Object.values(this.programs)) program.close();
   }
 }
@@ -270,6 +285,7 @@ function viewMaps(object: BpfObject): PolicyMaps {
     nodes4: new Uint32Array(memory('mgy_node4_v1')),
     info: new Uint32Array(memory('mgy_info_v1')),
     eps: new Uint32Array(memory('mgy_ep_v1')),
+    heps: new Uint32Array(memory('mgy_hep_v1')),
     nexthops: new Uint32Array(memory('mgy_nh_v2')),
     l4: new Uint16Array(memory('mgy_l4_v1')),
     policySets: new BigUint64Array(memory('mgy_ps_v1')),

@@ -8,6 +8,7 @@ import type { Link } from '../../kernel/netlink/link.js';
 import type { InterfaceMonitor } from '../interface-monitor.js';
 import type { GrowingTables } from './growing-tables.js';
 import { type Hook, Hooks } from './hooks.js';
+import { NetfilterHooks } from './netfilter-hooks.js';
 import type { Pins } from './pins.js';
 
 export interface InterfaceProgramsParts {
@@ -32,12 +33,15 @@ const placesOf = ({ ifindex }: Link): readonly Place[] => [
 export class InterfacePrograms implements Disposable {
   readonly #parts: InterfaceProgramsParts;
   readonly #hooks: Hooks;
+  readonly #stack: NetfilterHooks;
+  #stackWanted = false;
   #active = false;
 
   /** Takes over what an earlier agent left on interfaces. */
   constructor(parts: InterfaceProgramsParts) {
     this.#parts = parts;
     this.#hooks = Hooks.adopt(parts.pins, parts.log);
+    this.#stack = NetfilterHooks.adopt(parts.pins, parts.log);
   }
 
   /** This process's programs are at work: until then an earlier agent's are. */
@@ -58,11 +62,18 @@ export class InterfacePrograms implements Disposable {
     }
   }
 
-  /** Puts the present generation to work on every interface, ends all other programs. Failures, a line each. */
-  async run(): Promise<readonly string[]> {
+  /**
+   * Puts the present generation to work on every interface, and in the stack's hooks if those are wanted; ends all
+   * other programs. Failures, a line each.
+   */
+  async run({ stack }: { readonly stack: boolean }): Promise<readonly string[]> {
     const { pins, present } = this.#parts;
     if (!this.#active) present.generation.pin(pins);
-    const failures = await this.#hooks.apply(this.#wantedHooks(), { sweep: true });
+    this.#stackWanted = stack;
+    const failures = [
+      ...(await this.#hooks.apply(this.#wantedHooks(), { sweep: true })),
+      ...(await this.#runStack()),
+    ];
     if (!this.#active) present.nextHops.retireUnused();
     this.#active = true;
     return failures;
@@ -71,9 +82,18 @@ export class InterfacePrograms implements Disposable {
   /** A bigger generation takes over, if the one before was at work. */
   async runGrown(): Promise<readonly string[]> {
     if (!this.#active) return [];
-    const failures = await this.#hooks.apply(this.#wantedHooks(), { sweep: false });
+    const failures = [
+      ...(await this.#hooks.apply(this.#wantedHooks(), { sweep: false })),
+      ...(await this.#runStack()),
+    ];
     this.#parts.present.nextHops.retireUnused();
     return failures;
+  }
+
+  #runStack(): Promise<readonly string[]> {
+    const { localIn, forward, postRouting } = this.#parts.present.generation.programs;
+    const programs = { 'local-in': localIn, forward, 'post-routing': postRouting };
+    return this.#stack.apply(this.#stackWanted ? programs : null);
   }
 
   #wantedHooks(): readonly Hook[] {
@@ -101,5 +121,6 @@ export class InterfacePrograms implements Disposable {
   /** Programs stay on their interfaces. */
   [Symbol.dispose](): void {
     this.#hooks[Symbol.dispose]();
+    this.#stack[Symbol.dispose]();
   }
 }

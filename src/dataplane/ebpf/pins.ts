@@ -16,7 +16,8 @@ export class Pins {
   /** Mounts bpffs where nobody has, and makes the directories. */
   prepare(): void {
     if (this.root.startsWith(`${BPFFS}/`)) native().mountBpffs(BPFFS);
-    for (const dir of [this.maps, this.links]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+    for (const dir of [this.maps, this.links, this.hooks])
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
   }
 
   get maps(): string {
@@ -25,6 +26,19 @@ export class Pins {
 
   get links(): string {
     return join(this.root, LAYOUT, 'links');
+  }
+
+  /** Links to netfilter hooks, which belong to no interface. */
+  get hooks(): string {
+    return join(this.root, LAYOUT, 'hooks');
+  }
+
+  hook(name: string): string {
+    return join(this.hooks, name);
+  }
+
+  hookNames(): readonly string[] {
+    return existsSync(this.hooks) ? readdirSync(this.hooks) : [];
   }
 
   map(name: string): string {
@@ -49,9 +63,10 @@ export class Pins {
 
   /** Only our own, and only empty directories. */
   removeAll(): void {
-    for (const dir of [this.links, this.maps, dirname(this.links), this.root]) {
+    const own = [this.links, this.hooks, this.maps];
+    for (const dir of [...own, dirname(this.links), this.root]) {
       if (!existsSync(dir)) continue;
-      if (dir === this.links || dir === this.maps) {
+      if (own.includes(dir)) {
         for (const name of readdirSync(dir)) rmSync(join(dir, name), { force: true });
       }
       if (readdirSync(dir).length === 0) rmSync(dir, { recursive: true });
