@@ -97,7 +97,7 @@ export interface Entry {
   readonly flags: number;
 }
 
-export type ProgramName = 'mgy_from_wl' | 'mgy_to_wl' | 'mgy_from_net';
+export type ProgramName = 'mgy_from_wl' | 'mgy_to_wl' | 'mgy_from_net' | 'mgy_to_tunnel';
 
 /** A network namespace with the interfaces above; veth ends stay inside. */
 export class TestLinks {
@@ -194,6 +194,21 @@ export class BpfWorld {
   }
 
   /** Points `address` at an info record; nodes are made as needed, one per /16 and one per /24. */
+  /** Through a tunnel: outer packets leave by IF_NET, as the host routes. */
+  setTunnelHop(index: number, source: string, destination: string): void {
+    const { size, offset } = abi.mgyNh;
+    const nh = this.#view('mgy_nh_v2');
+    nh.setUint32(index * size, IF_NET, true);
+    nh.setUint32(index * size + offset.tun_dst, ipBytes(destination).readUInt32LE(), true);
+    nh.setUint32(index * size + offset.tun_src, ipBytes(source).readUInt32LE(), true);
+  }
+
+  setTunnel(accept: 0 | 1, ifindex: number): void {
+    const { offset } = abi.mgyTunnel;
+    this.#view('mgy_tunnel_v1').setUint32(offset.accept, accept, true);
+    this.#view('mgy_tunnel_v1').setUint32(offset.ifindex, ifindex, true);
+  }
+
   setAddress(address: string, info: number): void {
     const [a = 0, b = 0, c = 0, d = 0] = ipBytes(address);
     const second = this.#child('mgy_root4_v1', a * 1024 + b * 4);

@@ -21,6 +21,8 @@ export interface AgentOptions {
   readonly log: Log;
   readonly reportingIntervalMs: number;
   readonly reportingTtlMs: number;
+  /** Hears of every object that came, changed or went. */
+  readonly onObject?: (key: ResourceKey) => void;
 }
 
 const ERRORS_SHOWN_MAX = 20;
@@ -128,6 +130,7 @@ export class Agent {
   #take(batch: SyncBatch): void {
     for (const update of batch.updates) {
       this.#invalid.delete(formatKey(update.key));
+      this.#options.onObject?.(update.key);
       this.#calc.onResource(update);
     }
     for (const { key, problems } of batch.invalid) this.#onInvalid(key, problems.join('; '));

@@ -74,6 +74,7 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
     log,
     reportingIntervalMs: values.ReportingInterval,
     reportingTtlMs: values.ReportingTTL,
+    onObject: (key) => node.onObject(key),
   });
   await using servers = new ResourceStack();
   const verdict = verdictRoute({

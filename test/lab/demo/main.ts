@@ -1,10 +1,11 @@
 /** `npm run demo`: three hosts, six workloads, plain Calico policies, and what really gets through. */
 import { join } from 'node:path';
 import { REPOSITORY } from '../../support/repository.js';
+import { Capture } from '../capture.js';
 import { Lab, workloadManifest } from '../lab.js';
 import { LabRun } from '../lab-run.js';
 import { allFlows, differences, drawMatrix, probeAll } from '../matrix.js';
-import { PLAN, SERVICES, STEPS, type Step } from './story.js';
+import { OVERLAY, PLAN, SERVICES, STEPS, type Step } from './story.js';
 import { compareEndToEnd, PLAIN_ROUTING, withMargay } from '../../../bench/end-to-end.js';
 
 const say = (text = ''): void => {
@@ -45,6 +46,29 @@ async function showRestart(lab: Lab): Promise<number> {
   const again = differences(flows, await probeAll(lab, flows), last.expected);
   say(`agents started again and adopted what was there: ${again.length} not as expected`);
   return wrong.length + again.length;
+}
+
+/** The same policies, while packets between hosts travel encapsulated. */
+async function showOverlay(lab: Lab): Promise<number> {
+  say('\n== overlay: the same again, with IP-in-IP between the hosts ==');
+  say(`$ margay apply -f examples/${OVERLAY} --wait`);
+  const example = (file: string): string => join(REPOSITORY, 'examples', file);
+  say((await lab.mustMargay(['apply', '-f', example(OVERLAY), '--wait'])).trimEnd());
+  const capture = await Capture.start(lab.run.netns('net'), 'h1', 'ip proto 4');
+  await lab.reaches('admin', 'web1', 'tcp', 80);
+  const [packet = 'NOTHING encapsulated was seen'] = await capture.stop();
+  say(`On h1's link: ${packet}`);
+  let wrong = packet.includes('10.65.') ? 0 : 1;
+  const policies = STEPS.slice(1).map(({ file }) => example(file));
+  await lab.mustMargay(['delete', ...policies.flatMap((file) => ['-f', file]), '--wait']);
+  for (const [index, step] of STEPS.entries()) {
+    if (index > 0) await lab.mustMargay(['apply', '-f', example(step.file), '--wait']);
+    const different = differences(flows, await probeAll(lab, flows), step.expected);
+    for (const line of different) say(`  NOT AS EXPECTED ${line}`);
+    say(`${step.title.padEnd(50)} ${flows.length - different.length} as expected`);
+    wrong += different.length;
+  }
+  return wrong;
 }
 
 async function showThroughput(): Promise<void> {
@@ -95,6 +119,7 @@ async function demo(keep: boolean): Promise<number> {
   let wrong = 0;
   for (const step of STEPS) wrong += await show(lab, step);
   wrong += await showRestart(lab);
+  wrong += await showOverlay(lab);
   say('\n== throughput: the same path with Margay and with plain routing, in turns ==');
   await showThroughput();
   say(`\n$ margay status\n${(await lab.mustMargay(['status'])).trimEnd()}`);

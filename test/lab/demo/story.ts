@@ -79,3 +79,6 @@ export const STEPS: readonly Step[] = [
     expected: batchEgress,
   },
 ];
+
+/** Below examples/: the pool of the first step, encapsulating. */
+export const OVERLAY = '70-overlay.yaml';

@@ -5,17 +5,23 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { Doorbell } from '../../../base/doorbell.js';
 import { CodedError, errorMessage } from '../../../base/error.js';
 import type { Log } from '../../../base/log.js';
 import type { Datastore } from '../../../datastore/datastore.js';
 import { isDatastoreError } from '../../../datastore/datastore-error.js';
+import type { ResourceKey } from '../../../model/update.js';
 import type { InterfaceAddress } from './address-detection.js';
 import { ensureClusterInformation } from './cluster-information.js';
 import { createDefaultPools } from './default-pools.js';
 import type { AddressSettings, NodeAddresses } from './node-addresses.js';
 import { registerNode } from './registration.js';
+import { TunnelAddress } from './tunnel-address.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Also without a change that was heard of: address management may have been repaired meanwhile. */
+const TUNNEL_CHECK_MS = 60_000;
 
 /** Who routes between hosts. 'direct', the default: the agent itself, on link and by tunnel. */
 export type NetworkingBackend = 'direct' | 'bird' | 'vxlan' | 'none';
@@ -44,12 +50,16 @@ export function networkingBackend(environment: Environment): NetworkingBackend {
 
 export class NodeStartUp {
   readonly #options: NodeOptions;
+  readonly #tunnel: TunnelAddress;
+  readonly #tunnelBell = new Doorbell();
   readonly #settings: AddressSettings;
   readonly backend: NetworkingBackend;
 
   constructor(options: NodeOptions) {
     const { environment } = options;
     this.#options = options;
+    const { store, hostname, log } = options;
+    this.#tunnel = new TunnelAddress({ store, hostname, log });
     this.backend = networkingBackend(environment);
     this.#settings = {
       4: {
@@ -70,12 +80,39 @@ export class NodeStartUp {
     await createDefaultPools({ store, log, environment, addresses: addresses(), ipv6 });
     const clusterType = environment['CLUSTER_TYPE'] ?? '';
     await ensureClusterInformation({ store, version, clusterType });
+    await this.#reconcileTunnel();
     this.#writeNodeName(hostname);
     return own;
   }
 
-  /** Looks for the address again every AUTODETECT_POLL_INTERVAL, where it is to be detected. Until aborted. */
+  /** An object of the datastore changed: what it decides about this host is looked at by follow(). */
+  onObject({ kind, name }: ResourceKey): void {
+    if (kind === 'IPPool' || (kind === 'Node' && name === this.#options.hostname)) {
+      this.#tunnelBell.ring();
+    }
+  }
+
+  /** Keeps the Node right until aborted: its address where it is to be detected, its end of the tunnel. */
   async follow({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    await Promise.all([this.#followAddress(signal), this.#followTunnel(signal)]);
+  }
+
+  async #followTunnel(signal: AbortSignal): Promise<void> {
+    while (await this.#tunnelBell.wait({ signal, timeoutMs: TUNNEL_CHECK_MS })) {
+      await this.#reconcileTunnel();
+    }
+  }
+
+  /** A host without an end of the tunnel serves its workloads all the same. */
+  async #reconcileTunnel(): Promise<void> {
+    if (this.backend === 'none') return;
+    await this.#tunnel.reconcile().catch((error: unknown) => {
+      this.#options.log.warn({ error: errorMessage(error) }, 'tunnel address not brought in order');
+    });
+  }
+
+  /** Looks for the address again every AUTODETECT_POLL_INTERVAL, where it is to be detected. */
+  async #followAddress(signal: AbortSignal): Promise<void> {
     const detects = [this.#settings[4], this.#settings[6]].some(
       ({ address }) => address === 'autodetect',
     );
