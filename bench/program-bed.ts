@@ -120,7 +120,13 @@ export class ProgramBed implements Disposable {
       hz: await tickRate(),
       log: silentLog,
       config: {
-        ...{ acceptToHost: false, logDrops: false, markSeen: 0x100, vxlanPort: 4789 },
+        ...{
+          acceptToHost: false,
+          logDrops: false,
+          account: false,
+          markSeen: 0x100,
+          vxlanPort: 4789,
+        },
         ...{ markAccepted: 0x200, failsafePorts: { inbound: [], outbound: [] } },
         timeoutsMs: {
           ...{ tcpSyn: 20_000, tcpEstablished: 3_600_000, tcpFin: 30_000, tcpReset: 40_000 },

@@ -19,6 +19,13 @@ enum mgy_constant {
 	MGY_CONST_HEP_WORKLOADS = MGY_HEP_WORKLOADS,
 	MGY_CONST_FAILSAFES = MGY_FAILSAFES,
 	MGY_CONST_FWD_SHIFT = MGY_FWD_SHIFT,
+	MGY_CONST_HIT_SLOTS = MGY_HIT_SLOTS,
+	MGY_CONST_HIT_MASK = MGY_HIT_MASK,
+	MGY_CONST_COUNT_LOST = MGY_COUNT_LOST,
+	MGY_CONST_WATCH_STARTS = MGY_WATCH_STARTS,
+	MGY_CONST_QUIET_SLOTS = MGY_QUIET_SLOTS,
+	MGY_CONST_TELL_CHANGES = MGY_TELL_CHANGES,
+	MGY_CONST_TELL_USED = MGY_TELL_USED,
 };
 
 /* Every type of abi.h: BTF keeps only what something refers to. */
@@ -31,6 +38,7 @@ struct mgy_abi_types {
 	enum mgy_ct_flag ct_flag;
 	enum mgy_fwd fwd;
 	enum mgy_reason reason;
+	enum mgy_event_kind event_kind;
 	enum mgy_constant constant;
 	struct mgy_node node;
 	struct mgy_node6 node6;
@@ -46,7 +54,10 @@ struct mgy_abi_types {
 	struct mgy_ct6_key ct6_key;
 	struct mgy_ct_val ct_val;
 	struct mgy_counter counter;
+	struct mgy_quiet quiet;
+	struct mgy_event_head event_head;
 	struct mgy_event event;
+	struct mgy_flow_event flow_event;
 	struct mgy_config config;
 	struct mgy_gc_args gc_args;
 };

@@ -21,6 +21,8 @@ static __always_inline int mgy_nf_result(struct sk_buff *skb, const struct mgy_p
 
 	seen.ifindex = ifindex;
 	seen.len = skb->len;
+	seen.src[0] = pkt->src;
+	seen.dst[0] = pkt->dst;
 	if (reason != MGY_OK_ESTABLISHED && reason != MGY_OK_RELATED && reason != MGY_OK_PASS)
 		mgy_report_seen(&seen, pkt, reason, verdict);
 	mgy_count_bytes(skb->len, reason);

@@ -20,7 +20,7 @@ static __always_inline int mgy_error_from_net_ip(struct __sk_buff *skb, const st
 		if (ct && (inner_ba ? ct->if_ba : ct->if_ab) == dst->ifindex)
 			return mgy_to_stack(skb, MGY_OK_RELATED);
 	}
-	mgy_report(skb, pkt, reason, &none);
+	mgy_report(skb, pkt, reason, &none, v6);
 	return mgy_drop(skb, reason);
 }
 
@@ -38,7 +38,7 @@ static __always_inline int mgy_new_from_net_ip(struct __sk_buff *skb, const stru
 		return mgy_pass(skb, reason);
 	/* A broken packet or a fragment has no ports to report. */
 	if (reason != parsed)
-		mgy_report(skb, pkt, reason, &c.verdict);
+		mgy_report(skb, pkt, reason, &c.verdict, v6);
 	if (reason != MGY_OK_NEW)
 		return mgy_drop(skb, reason);
 	return mgy_forward_ip(skb, pkt, c.new.fwd, reason, v6);

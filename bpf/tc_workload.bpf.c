@@ -21,7 +21,7 @@ static __always_inline int mgy_error_from_wl_ip(struct __sk_buff *skb, const str
 			return mgy_forward_ip(skb, pkt, MGY_FWD(MGY_FWD_STACK, 0), MGY_OK_RELATED, v6);
 		reason = MGY_DROP_INVALID;
 	}
-	mgy_report(skb, pkt, reason, &none);
+	mgy_report(skb, pkt, reason, &none, v6);
 	return mgy_drop(skb, reason);
 }
 
@@ -35,7 +35,7 @@ static __always_inline int mgy_new_from_wl_ip(struct __sk_buff *skb, const struc
 	c.dst = mgy_destination_of(pkt, v6);
 	c.ct = ct;
 	reason = mgy_settle(pkt, &c, mgy_judge_from_wl(skb, pkt, &c), v6);
-	mgy_report(skb, pkt, reason, &c.verdict);
+	mgy_report(skb, pkt, reason, &c.verdict, v6);
 	if (reason != MGY_OK_NEW)
 		return mgy_drop(skb, reason);
 	return mgy_forward_ip(skb, pkt, c.new.fwd, reason, v6);
@@ -153,7 +153,7 @@ static __always_inline int mgy_host_to_wl_ip(struct __sk_buff *skb, const struct
 	if (!ct && (pkt->kind == MGY_KIND_NEVER || pkt->kind == MGY_KIND_ERROR))
 		return mgy_pass(skb, MGY_OK_HOST);
 	if (mgy_ct_store_ip(pkt, ct, &new, v6) != MGY_OK_NEW) {
-		mgy_report(skb, pkt, MGY_DROP_CT_FULL, &none);
+		mgy_report(skb, pkt, MGY_DROP_CT_FULL, &none, v6);
 		return mgy_drop(skb, MGY_DROP_CT_FULL);
 	}
 	return mgy_pass(skb, MGY_OK_HOST);
@@ -170,7 +170,7 @@ static __always_inline int mgy_error_to_wl_ip(struct __sk_buff *skb, const struc
 		return mgy_pass(skb, MGY_OK_RELATED);
 	if (!skb->ingress_ifindex)
 		return mgy_pass(skb, MGY_OK_HOST);
-	mgy_report(skb, pkt, MGY_DROP_INVALID, &none);
+	mgy_report(skb, pkt, MGY_DROP_INVALID, &none, v6);
 	return mgy_drop(skb, MGY_DROP_INVALID);
 }
 
@@ -184,7 +184,7 @@ static __always_inline int mgy_new_to_wl_ip(struct __sk_buff *skb, const struct 
 	c.dst = mgy_destination_of(pkt, v6);
 	c.ct = ct;
 	reason = mgy_settle(pkt, &c, mgy_judge_to_wl(skb, pkt, &c), v6);
-	mgy_report(skb, pkt, reason, &c.verdict);
+	mgy_report(skb, pkt, reason, &c.verdict, v6);
 	return reason == MGY_OK_NEW ? mgy_pass(skb, reason) : mgy_drop(skb, reason);
 }
 
@@ -247,6 +247,13 @@ static __always_inline int mgy_to_wl_ip(struct __sk_buff *skb, const struct mgy_
 	return v6 ? mgy_new_to_wl_ip(skb, pkt, ct, 1) : mgy_new_to_wl(skb, pkt, ct);
 }
 
+/* What carries the mark was counted where it came in. */
+static __always_inline void mgy_count_once(struct __sk_buff *skb, struct mgy_pkt *pkt)
+{
+	if (mgy_config.account && skb->mark & mgy_config.mark_seen)
+		pkt->len = 0;
+}
+
 mgy_global int mgy_to_wl6(struct __sk_buff *skb)
 {
 	struct mgy_pkt6 pkt = {};
@@ -258,6 +265,7 @@ mgy_global int mgy_to_wl6(struct __sk_buff *skb)
 		return skb->ingress_ifindex ? mgy_drop(skb, MGY_DROP_SCOPE) : mgy_pass(skb, MGY_OK_NEIGHBOR);
 	if (mgy_unlikely(pkt.pkt.kind == MGY_KIND_ERROR))
 		return mgy_error_to_wl_ip(skb, &pkt.pkt, 1);
+	mgy_count_once(skb, &pkt.pkt);
 	return mgy_to_wl_ip(skb, &pkt.pkt, 1);
 }
 
@@ -278,6 +286,7 @@ int mgy_to_wl(struct __sk_buff *skb)
 		return mgy_odd_to_wl(skb, reason);
 	if (mgy_unlikely(pkt.kind == MGY_KIND_ERROR))
 		return mgy_error_to_wl(skb, &pkt);
+	mgy_count_once(skb, &pkt);
 	return mgy_to_wl_ip(skb, &pkt, 0);
 }
 

@@ -26,6 +26,7 @@ const options = {
   config: {
     acceptToHost: false,
     logDrops: false,
+    account: false,
     markSeen: 0x0100_0000,
     markAccepted: 0x0200_0000,
     failsafePorts: { inbound: [new FailsafePort(6, 22)], outbound: [new FailsafePort(17, 53)] },

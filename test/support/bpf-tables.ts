@@ -101,7 +101,7 @@ export class BpfTables implements Disposable {
       pins: new Pins(`/sys/fs/bpf/margay-verdicts-${process.pid}`),
       sizes: SIZES,
       config: {
-        ...{ acceptToHost: false, logDrops: false, markSeen: 0, vxlanPort: 4789 },
+        ...{ acceptToHost: false, logDrops: false, account: false, markSeen: 0, vxlanPort: 4789 },
         ...{ markAccepted: 0x200, failsafePorts: { inbound: [], outbound: [] } },
         timeoutsMs: {
           ...{ tcpSyn: timeout, tcpEstablished: timeout, tcpFin: timeout, tcpReset: timeout },

@@ -55,6 +55,9 @@ export interface WorldConfig {
   readonly allowIpip?: number;
   readonly allowVxlan?: number;
   readonly conntrackEntries?: number;
+  readonly account?: number;
+  /** Units of 64 jiffies. */
+  readonly eventPause?: number;
 }
 
 /** Timeouts in units of 64 jiffies, all different. */
@@ -148,7 +151,7 @@ export class BpfWorld {
     this.object = object;
     this.#links = links;
     this.conntrack = this.#map('mgy_ct4_v1');
-    this.events = this.#map('mgy_events_v1');
+    this.events = this.#map('mgy_events_v2');
   }
 
   static async open(links: TestLinks, config: WorldConfig = {}): Promise<BpfWorld> {
@@ -348,14 +351,40 @@ export class BpfWorld {
 
   /** Packets per reason, summed over CPUs. */
   counters(): number[] {
-    return abi.REASON_LABELS.map((_, reason) => {
-      const value = this.#map('mgy_cnt_v1').lookup(Uint8Array.of(reason, 0, 0, 0));
-      const bytes = Buffer.from(value ?? []);
-      let packets = 0;
-      for (let at = 0; at < bytes.length; at += abi.mgyCounter.size)
-        packets += Number(bytes.readBigUInt64LE(at));
-      return packets;
-    });
+    return abi.REASON_LABELS.map((_, reason) => this.#packets('mgy_cnt_v1', reason));
+  }
+
+  /** Packets that policy answered with this trace id. */
+  hits(trace: number): number {
+    return this.#packets('mgy_hits_v1', trace & abi.MGY_HIT_MASK);
+  }
+
+  lostRecords(): number {
+    return this.#packets('mgy_cnt_v1', abi.MGY_COUNT_LOST);
+  }
+
+  watchStarts(on: boolean): void {
+    this.#view('mgy_watch_v1').setBigUint64(0, on ? BigInt(abi.MGY_WATCH_STARTS) : 0n, true);
+  }
+
+  /** One run of the collector. */
+  sweep(tell = 0, since = 0): Readonly<Record<keyof typeof abi.mgyGcArgs.offset, number>> {
+    const { offset, size } = abi.mgyGcArgs;
+    const context = Buffer.alloc(size);
+    context.writeUInt32LE(tell, offset.tell);
+    context.writeUInt32LE(since, offset.since);
+    const result = Buffer.from(this.program('mgy_gc').testRunSync({ context }).context);
+    const fields = Object.entries(offset).map(([name, at]) => [name, result.readUInt32LE(at)]);
+    return Object.fromEntries(fields);
+  }
+
+  #packets(map: string, element: number): number {
+    const key = new Uint8Array(Uint32Array.of(element).buffer);
+    const bytes = Buffer.from(this.#map(map).lookup(key) ?? []);
+    let packets = 0;
+    for (let at = 0; at < bytes.length; at += abi.mgyCounter.size)
+      packets += Number(bytes.readBigUInt64LE(at));
+    return packets;
   }
 
   entries(): Entry[] {
@@ -390,5 +419,7 @@ function configBytes(config: WorldConfig): Uint8Array {
   bytes.writeUInt32LE(TIMEOUT.udp, offset.timeout_udp);
   bytes.writeUInt32LE(TIMEOUT.icmp, offset.timeout_icmp);
   bytes.writeUInt32LE(TIMEOUT.generic, offset.timeout_generic);
+  bytes.writeUInt32LE(config.account ?? 0, offset.account);
+  bytes.writeUInt32LE(config.eventPause ?? 0, offset.event_pause);
   return bytes;
 }

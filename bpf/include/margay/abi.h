@@ -215,6 +215,7 @@ enum mgy_ct_flag {
 	MGY_CT_RST = 16,
 	MGY_CT_HOST = 32,    /* one end is a process of this host */
 	MGY_CT_IN_DONE = 64, /* ingress policy of a local destination was asked */
+	MGY_CT_TOLD = 128,   /* observers have been told that the connection began */
 };
 
 /* Forward action of one direction: kind in bits 28-31, argument below. */
@@ -232,7 +233,10 @@ struct mgy_ct_val {
 	__u32 flags;        /* MGY_CT_* */
 	__u32 tr_o, tr_i;   /* trace ids that allowed it: egress of the source, ingress of the destination */
 	__u32 created;      /* jiffies >> 6 */
-	__u32 pad[7];
+	__u32 pad;
+	/* Of accepted packets, if mgy_config.account: as the programs saw them, super-packets once. */
+	__u32 packets_ab, packets_ba;
+	__u64 bytes_ab, bytes_ba; /* from the Ethernet header on */
 };
 _Static_assert(sizeof(struct mgy_ct_val) == 64, "mgy_ct_val is ABI: bump the map's version");
 
@@ -284,26 +288,72 @@ struct mgy_counter {
 };
 _Static_assert(sizeof(struct mgy_counter) == 16, "mgy_counter is ABI: bump the map's version");
 
-/* Record in the ring buffer mgy_events. */
-struct mgy_event {
-	__u64 ns;        /* CLOCK_MONOTONIC */
-	__u32 src, dst;  /* be */
-	__u16 sport, dport; /* be; ICMP: type << 8 | code in dport */
-	__u8 proto;
-	__u8 reason;     /* mgy_reason */
-	__u8 log;        /* 1: a Log rule asked for it */
-	__u8 pad;
-	__u32 ifindex;
-	__u32 trace;     /* trace id of the verdict, 0 if none */
-	__u32 len;       /* bytes on the wire */
-	__u32 pad2;
+/*
+ * mgy_hits: packets that policy was asked about, by the lower 16 bits of the trace id that it answered with. User
+ * space gives out ids; 0 is no trace. Packets of established connections are in mgy_ct_val.
+ */
+#define MGY_HIT_SLOTS 65536
+#define MGY_HIT_MASK (MGY_HIT_SLOTS - 1)
+/* Element of mgy_cnt that counts records the ring had no room for; no reason has this number. */
+#define MGY_COUNT_LOST 63
+
+/* Word 0 of mgy_watch: what observers want to hear of at once. */
+#define MGY_WATCH_STARTS 1u
+
+/* Who was told of lately: bounds the records of dropped packets and of starts, whatever is sent. */
+struct mgy_quiet {
+	__u32 tag;     /* hash of what was told; 0: nothing yet */
+	__u32 when;    /* jiffies >> 6 */
+	__u32 repeats; /* since then, of the same */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct mgy_event) == 40, "mgy_event is ABI: bump the map's version");
+_Static_assert(sizeof(struct mgy_quiet) == 16, "mgy_quiet is ABI: bump the map's version");
+#define MGY_QUIET_SLOTS 4096
+
+enum mgy_event_kind {
+	MGY_EVENT_PACKET, /* struct mgy_event: a packet that policy was asked about, or that was dropped */
+	MGY_EVENT_START,  /* struct mgy_event: policy let a connection begin */
+	MGY_EVENT_FLOW,   /* struct mgy_flow_event: a connection, for the first time or again */
+	MGY_EVENT_END,    /* struct mgy_flow_event: it was removed from the table */
+};
+
+/* What both records in the ring buffer mgy_events begin with. IPv4 addresses are in the first word. */
+struct mgy_event_head {
+	__u64 ns;               /* CLOCK_MONOTONIC */
+	__u32 src[4], dst[4];   /* be; of the opening direction */
+	__u16 sport, dport;     /* be; ICMP: the identifier, and type << 8 | code, of a connection the identifier again */
+	__u8 proto;
+	__u8 kind;              /* mgy_event_kind */
+	__u8 family;            /* 4 or 6 */
+	__u8 reason;            /* mgy_reason; of connections 0 */
+	__u32 trace_out, trace_in; /* trace ids of the verdict, 0 if none */
+};
+_Static_assert(sizeof(struct mgy_event_head) == 56, "mgy_event_head is ABI: bump the map's version");
+
+struct mgy_event {
+	struct mgy_event_head head;
+	__u32 ifindex;
+	__u32 len;       /* bytes on the wire */
+	__u32 repeats;   /* packets like it that were not told of since the last record */
+	__u8 log;        /* 1: a Log rule asked for it */
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct mgy_event) == 72, "mgy_event is ABI: bump the map's version");
+
+struct mgy_flow_event {
+	struct mgy_event_head head;
+	__u64 bytes, bytes_back; /* since it began */
+	__u32 packets, packets_back;
+	__u32 flags;             /* MGY_CT_* */
+	__u32 if_from;           /* interface of the opening direction, 0 if none of a workload */
+	__u32 idle, age;         /* units of 64 jiffies */
+};
+_Static_assert(sizeof(struct mgy_flow_event) == 96, "mgy_flow_event is ABI: bump the map's version");
 
 /* Load-time configuration: the only object in .rodata, const volatile, frozen. */
 struct mgy_config {
 	__u32 host_action;     /* workload to its own host: 0 drop, 1 accept */
-	__u32 log_drops;       /* 1: emit an event for every new-flow drop */
+	__u32 log_drops;       /* 1: tell of dropped new flows */
 	__u32 mark_seen;       /* skb mark bit set on packets handed to the stack after a verdict */
 	__u32 allow_ipip;      /* 1: workloads may send protocol 4 */
 	__u32 allow_vxlan;
@@ -318,7 +368,9 @@ struct mgy_config {
 	__u32 mark_accepted;   /* skb mark bit: preDNAT or untracked policy has let the packet in */
 	__u32 mark_masquerade; /* skb mark bit: the stack is to translate the source */
 	__u32 ipv6;            /* 0: IPv6 of workloads is dropped, host interfaces leave it alone */
-	__u32 pad[8];
+	__u32 account;         /* 1: connections count their packets and bytes */
+	__u32 event_pause;     /* a drop is told of again after this */
+	__u32 pad[6];
 };
 _Static_assert(sizeof(struct mgy_config) == 96, "mgy_config is ABI");
 
@@ -328,5 +380,12 @@ struct mgy_gc_args {
 	__u32 scanned;  /* out */
 	__u32 removed;  /* out */
 	__u32 live;     /* out */
+	__u32 tell;     /* in: 1 tell of connections that begin or end, 2 also of those used within `since` */
+	__u32 since;    /* in: units of 64 jiffies back from now */
+	__u32 told;     /* out: records written */
+	__u32 untold;   /* out: connections that could not be told of: no room in the ring */
 };
+
+#define MGY_TELL_CHANGES 1
+#define MGY_TELL_USED 2
 #endif

@@ -45,6 +45,20 @@ static __always_inline int mgy_ct_established(const struct mgy_pkt *pkt, __u32 f
 	return pkt->kind != MGY_KIND_SYN || !mgy_ct_finished(flags);
 }
 
+/* Not atomic: two CPUs that carry one direction of one connection at the same instant may count a packet once. */
+static __always_inline void mgy_ct_account(const struct mgy_pkt *pkt, struct mgy_ct_val *ct)
+{
+	if (!pkt->len)
+		return;
+	if (pkt->ba) {
+		ct->packets_ba++;
+		ct->bytes_ba += pkt->len;
+	} else {
+		ct->packets_ab++;
+		ct->bytes_ab += pkt->len;
+	}
+}
+
 /* Notes what an accepted packet says about the connection. Writes only what changes; bits never race away. */
 static __always_inline void mgy_ct_touch(const struct mgy_pkt *pkt, struct mgy_ct_val *ct)
 {
@@ -62,6 +76,8 @@ static __always_inline void mgy_ct_touch(const struct mgy_pkt *pkt, struct mgy_c
 		__sync_fetch_and_or(&ct->flags, more);
 	if (ct->last != now)
 		MGY_WRITE_ONCE(ct->last, now);
+	if (mgy_config.account)
+		mgy_ct_account(pkt, ct);
 }
 
 /* What is to be remembered of a flow that was let through. Directions as seen by the packet at hand. */

@@ -68,7 +68,17 @@ struct {
 } mgy_cnt_v1 __weak SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MGY_HIT_SLOTS);
+	__type(key, __u32);
+	__type(value, struct mgy_counter);
+} mgy_hits_v1 __weak SEC(".maps");
+
+MGY_ARRAY(mgy_watch_v1, 1, __u64);
+MGY_ARRAY(mgy_quiet_v1, MGY_QUIET_SLOTS, struct mgy_quiet);
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 262144);
-} mgy_events_v1 __weak SEC(".maps");
+} mgy_events_v2 __weak SEC(".maps");
 #endif

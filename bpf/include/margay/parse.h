@@ -73,6 +73,7 @@ enum mgy_kind {
 struct mgy_pkt {
 	struct mgy_ct_key key __attribute__((aligned(8))); /* see mgy_key_set() */
 	__u32 src, dst;     /* be */
+	__u32 len;          /* with the Ethernet header, 0: not to be counted; set if mgy_config.account */
 	__u16 sport, dport; /* be, as in mgy_event */
 	__u16 l4_off;       /* from the Ethernet header */
 	__u16 x;            /* index into the L4 classes: destination port or ICMP type and code */
@@ -317,6 +318,8 @@ static __always_inline enum mgy_reason mgy_parse_ip4(struct __sk_buff *skb, stru
 	pkt->dst = ip->dst;
 	pkt->proto = ip->proto;
 	pkt->ttl = ip->ttl;
+	if (mgy_config.account)
+		pkt->len = skb->len;
 	header = (ip->ver_ihl & 15) * 4;
 	total = bpf_ntohs(ip->tot_len_be);
 	/* BIG TCP: a super-packet beyond 64 KiB says 0. */

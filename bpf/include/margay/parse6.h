@@ -227,6 +227,8 @@ static __always_inline enum mgy_reason mgy_parse_ip6(struct __sk_buff *skb, stru
 	__builtin_memcpy(pkt6->src, ip->src, sizeof(pkt6->src));
 	__builtin_memcpy(pkt6->dst, ip->dst, sizeof(pkt6->dst));
 	pkt->v6 = 1;
+	if (mgy_config.account)
+		pkt->len = skb->len;
 	pkt->on_link = mgy_is_scoped(pkt6->dst);
 	pkt->ttl = ip->hop_limit;
 	next = ip->next;

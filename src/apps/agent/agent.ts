@@ -9,7 +9,7 @@ import { ApplyLoop } from '../../dataplane/apply-loop.js';
 import type { Dataplane } from '../../dataplane/dataplane.js';
 import type { Datastore, HostStatus } from '../../datastore/datastore.js';
 import { type SyncBatch, sync } from '../../datastore/sync/syncer.js';
-import { formatKey, type ResourceKey } from '../../model/update.js';
+import { formatKey, type ResourceKey, type ResourceUpdate } from '../../model/update.js';
 import { KnownRules } from './rule-owners.js';
 import { StatusReporter } from './status-reporter.js';
 
@@ -23,6 +23,8 @@ export interface AgentOptions {
   readonly reportingTtlMs: number;
   /** Hears of every object that came, changed or went. */
   readonly onObject?: (key: ResourceKey) => void;
+  /** Also hears every object of the datastore. */
+  readonly onResource?: (update: ResourceUpdate) => void;
 }
 
 const ERRORS_SHOWN_MAX = 20;
@@ -131,6 +133,7 @@ export class Agent {
     for (const update of batch.updates) {
       this.#invalid.delete(formatKey(update.key));
       this.#options.onObject?.(update.key);
+      this.#options.onResource?.(update);
       this.#calc.onResource(update);
     }
     for (const { key, problems } of batch.invalid) this.#onInvalid(key, problems.join('; '));

@@ -51,9 +51,11 @@ export function openDataplane({ values, bpfDir, log }: OpenOptions): Promise<Ebp
     interfacePrefixes: values.InterfacePrefix,
     interfaceExclude: values.InterfaceExclude,
     conntrackEntries: values.BPFMapSizeConntrack,
+    connectionsEveryMs: values.FlowLogsFlushInterval,
     config: {
       acceptToHost: values.DefaultEndpointToHostAction !== 'Drop',
-      logDrops: values.LogDrops,
+      logDrops: true,
+      account: values.FlowAccounting,
       markSeen: MARK_SEEN,
       markAccepted: MARK_ACCEPTED,
       failsafePorts: {

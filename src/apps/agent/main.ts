@@ -12,13 +12,16 @@ import { Agent } from './agent.js';
 import { cleanup } from '../../dataplane/ebpf/cleanup.js';
 import { VERDICT_PATH } from '../../observe/agent-protocol.js';
 import { ControlServer } from './control-server.js';
+import type { EbpfDataplane } from '../../dataplane/ebpf/driver.js';
 import { chooseDataplane, openDataplane } from './dataplane-choice.js';
+import { FlowObservation } from './flow-observation.js';
+import { addFlowMetrics } from './flow-metrics.js';
 import { HttpServer } from './http-server.js';
 import { AgentMetrics } from './metrics.js';
 import { NodeStartUp } from './node/start-up.js';
 import { type ParameterValues, parseParameters } from './parameters.js';
 import { RunDir } from './run-dir.js';
-import { packetOf, verdictRoute } from './verdict-route.js';
+import { verdictRoute } from './verdict-route.js';
 
 interface Settings {
   readonly values: ParameterValues;
@@ -53,6 +56,58 @@ function readSettings(environment: NodeJS.ProcessEnv): Settings {
   };
 }
 
+interface Served {
+  readonly settings: Settings;
+  readonly runDir: RunDir;
+  readonly agent: Agent;
+  readonly dataplane: EbpfDataplane;
+  readonly flows: FlowObservation;
+}
+
+/** Control socket, health and metrics. */
+async function serve(
+  servers: ResourceStack,
+  { settings: { values, hostname }, runDir, agent, dataplane, flows }: Served,
+): Promise<void> {
+  const verdict = verdictRoute({
+    host: hostname,
+    dataplane: dataplane.name,
+    acceptToHost: values.DefaultEndpointToHostAction !== 'Drop',
+    rules: agent.rules,
+    revisionProgrammed: () => agent.status().revisionProgrammed,
+    count: (decision) => flows.ruleCounts().get(decision),
+    verdict: (packet) => dataplane.observer.verdict(packet),
+  });
+  const routes = { [VERDICT_PATH]: verdict, ...flows.routes() };
+  servers.own(await ControlServer.listen(runDir.path, routes));
+  if (values.HealthEnabled) {
+    servers.own(
+      await HttpServer.listen({
+        host: values.HealthHost,
+        port: values.HealthPort,
+        routes: {
+          '/liveness': () => ({ status: 200, body: 'live\n' }),
+          '/readiness': () =>
+            agent.ready
+              ? { status: 200, body: 'ready\n' }
+              : { status: 503, body: 'not in sync and programmed yet\n' },
+        },
+      }),
+    );
+  }
+  if (values.PrometheusMetricsEnabled) {
+    const metrics = new AgentMetrics(agent, dataplane);
+    addFlowMetrics(metrics.registry, { flows, policies: values.PolicyMetrics });
+    servers.own(
+      await HttpServer.listen({
+        host: values.PrometheusMetricsHost,
+        port: values.PrometheusMetricsPort,
+        routes: { '/metrics': () => metrics.answer() },
+      }),
+    );
+  }
+}
+
 async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> {
   const { values, hostname, log } = settings;
   using runDir = RunDir.take(settings.runDir);
@@ -75,42 +130,16 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
     reportingIntervalMs: values.ReportingInterval,
     reportingTtlMs: values.ReportingTTL,
     onObject: (key) => node.onObject(key),
+    onResource: (update) => flows.onResource(update),
+  });
+  await using flows = new FlowObservation({
+    ...{ node: hostname, observer: dataplane.observer, rules: agent.rules, log },
+    ...{ ringSize: values.FlowRingSize, logDrops: values.LogDrops },
+    ...{ deniedFile: values.DeniedFile, flowFile: values.FlowLogsFile },
+    flushIntervalMs: values.FlowLogsFlushInterval,
   });
   await using servers = new ResourceStack();
-  const verdict = verdictRoute({
-    host: hostname,
-    dataplane: dataplane.name,
-    acceptToHost: values.DefaultEndpointToHostAction !== 'Drop',
-    rules: agent.rules,
-    revisionProgrammed: () => agent.status().revisionProgrammed,
-    verdict: (packet) => dataplane.verdict(packetOf(packet)),
-  });
-  servers.own(await ControlServer.listen(runDir.path, { [VERDICT_PATH]: verdict }));
-  if (values.HealthEnabled) {
-    servers.own(
-      await HttpServer.listen({
-        host: values.HealthHost,
-        port: values.HealthPort,
-        routes: {
-          '/liveness': () => ({ status: 200, body: 'live\n' }),
-          '/readiness': () =>
-            agent.ready
-              ? { status: 200, body: 'ready\n' }
-              : { status: 503, body: 'not in sync and programmed yet\n' },
-        },
-      }),
-    );
-  }
-  if (values.PrometheusMetricsEnabled) {
-    const metrics = new AgentMetrics(agent, dataplane);
-    servers.own(
-      await HttpServer.listen({
-        host: values.PrometheusMetricsHost,
-        port: values.PrometheusMetricsPort,
-        routes: { '/metrics': () => metrics.answer() },
-      }),
-    );
-  }
+  await serve(servers, { settings, runDir, agent, dataplane, flows });
   const following = new AbortController();
   const followed = node.follow({ signal: following.signal });
   try {

@@ -7,6 +7,11 @@ import type { Answer } from './http-server.js';
 export class AgentMetrics {
   readonly #registry = new Registry();
 
+  /** For those who have more to show. */
+  get registry(): Registry {
+    return this.#registry;
+  }
+
   constructor(agent: Agent, dataplane: EbpfDataplane) {
     collectDefaultMetrics({ register: this.#registry });
     this.#gauge(

@@ -95,6 +95,11 @@ export const PARAMETERS = {
     'Drop',
     'What happens to packets from a workload to its own host that its egress policy allowed.',
   ),
+  DeniedFile: parameter(
+    anyText,
+    '',
+    'Append every denied packet that is told of to this file, as JSON lines.',
+  ),
   FailsafeInboundHostPorts: parameter(
     failsafePorts,
     failsafePorts('tcp:22,udp:68,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667'),
@@ -110,6 +115,21 @@ export const PARAMETERS = {
     '',
     "This host's name; default NODENAME, then the lower-cased host name.",
   ),
+  FlowAccounting: parameter(bool, true, 'Connections count their packets and bytes.'),
+  FlowLogsFile: parameter(
+    anyText,
+    '',
+    'Append what connections did, by workload and port, to this file as JSON lines.',
+  ),
+  FlowLogsFlushInterval: duration(
+    300_000,
+    'Interval of the flow log file, and how often live connections are told of.',
+  ),
+  FlowRingSize: parameter(
+    integer(16, 1_048_576),
+    65_536,
+    'Newest flow events that this agent keeps for "margay flows".',
+  ),
   HealthEnabled: parameter(bool, true, 'Serve /liveness and /readiness.'),
   HealthHost: parameter(anyText, 'localhost', 'Address the health server listens on.'),
   HealthPort: parameter(integer(0, 65_535), 9099, 'Its port.'),
@@ -119,11 +139,16 @@ export const PARAMETERS = {
     ['cali'],
     'Interfaces whose names start with one of these are workloads.',
   ),
-  LogDrops: parameter(bool, false, 'Report every dropped new flow as an event.'),
+  LogDrops: parameter(bool, false, "Write dropped packets to the agent's log."),
   LogSeverityScreen: parameter(
     oneOf('Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal', 'none'),
     'Info',
     'Least severity that is logged.',
+  ),
+  PolicyMetrics: parameter(
+    bool,
+    false,
+    'Metrics by policy: at most 1000 series, the rest is summed up.',
   ),
   PrometheusMetricsEnabled: parameter(bool, true, 'Serve /metrics.'),
   PrometheusMetricsHost: parameter(anyText, 'localhost', 'Address the metrics server listens on.'),

@@ -1,6 +1,6 @@
 /** Tells what this host's kernel would do with a packet, by its own tables: the kernel's half of `margay why`. */
 import { parseIp } from '../../base/net/ip.js';
-import type { KernelVerdict, SideVerdict } from '../../model/decision.js';
+import type { Decision, KernelVerdict, SideVerdict } from '../../model/decision.js';
 import {
   type KernelSide,
   parseVerdictQuery,
@@ -8,6 +8,7 @@ import {
 } from '../../observe/agent-protocol.js';
 import type { FlowPacket } from '../../observe/flow-packet.js';
 import { hitsOf, type RuleOwners } from '../../observe/policy-attribution.js';
+import type { RuleCount } from '../../observe/rule-statistics.js';
 import { answer, type ControlRoute, refuse } from './control-server.js';
 
 export interface VerdictSource {
@@ -16,6 +17,7 @@ export interface VerdictSource {
   readonly acceptToHost: boolean;
   readonly rules: RuleOwners;
   readonly revisionProgrammed: () => string;
+  readonly count: (decision: Decision) => RuleCount | undefined;
   /** @throws RangeError for packets of a kind that the dataplane does not judge. */
   readonly verdict: (packet: FlowPacket) => KernelVerdict;
 }
@@ -36,7 +38,7 @@ export function verdictRoute(source: VerdictSource): ControlRoute {
       return;
     }
     const side = (one: SideVerdict | null): KernelSide | null =>
-      one === null ? null : { ...one, hits: hitsOf(one.decisions, one.allow, source.rules) };
+      one === null ? null : kernelSide(one, source);
     const { host, dataplane, acceptToHost } = source;
     const told: VerdictAnswer = {
       ...{ host, dataplane, acceptToHost, revision: source.revisionProgrammed() },
@@ -46,7 +48,11 @@ export function verdictRoute(source: VerdictSource): ControlRoute {
   };
 }
 
-/** As the tables look it up: an ICMP type and code in place of the destination port. */
-export function packetOf({ icmp, ...packet }: FlowPacket): Omit<FlowPacket, 'icmp'> {
-  return icmp === undefined ? packet : { ...packet, destinationPort: (icmp.type << 8) | icmp.code };
+function kernelSide(verdict: SideVerdict, { rules, count }: VerdictSource): KernelSide {
+  const last = verdict.decisions.at(-1);
+  const counted = last === undefined ? undefined : count(last);
+  const hits = hitsOf(verdict.decisions, verdict.allow, rules);
+  if (counted === undefined) return { ...verdict, hits, count: null };
+  const { decision: _, ...numbers } = counted;
+  return { ...verdict, hits, count: numbers };
 }

@@ -1,6 +1,7 @@
 /** Talks to this host's agent through the socket in its run directory. */
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { CodedError, errorCode, errorMessage } from '../../base/error.js';
 import { CONTROL_SOCKET } from '../../observe/agent-protocol.js';
 
@@ -11,36 +12,67 @@ export function runDirectory(environment: NodeJS.ProcessEnv): string {
   return environment['MARGAY_RUN_DIR'] || '/run/margay';
 }
 
+interface Ask {
+  readonly signal: AbortSignal;
+}
+
 /**
  * @throws CodedError ERR_AGENT_SOCKET when no agent listens there, or it refuses.
  */
-export function askAgent(
+export async function askAgent(runDir: string, path: string, { signal }: Ask): Promise<unknown> {
+  const socketPath = join(runDir, CONTROL_SOCKET);
+  const timed = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  try {
+    return JSON.parse(await textOf(await open(socketPath, path, timed)));
+  } catch (error) {
+    signal.throwIfAborted();
+    throw socketError(socketPath, error);
+  }
+}
+
+/**
+ * Lines of an answer as they come, for as long as the agent has more.
+ *
+ * @throws CodedError ERR_AGENT_SOCKET as askAgent(), and when the agent goes away.
+ */
+export async function* agentLines(
   runDir: string,
   path: string,
-  { signal }: { readonly signal: AbortSignal },
-): Promise<unknown> {
+  { signal }: Ask,
+): AsyncGenerator<string, void> {
   const socketPath = join(runDir, CONTROL_SOCKET);
-  return new Promise((resolve, reject) => {
-    const fail = (error: unknown): void => reject(socketError(socketPath, error));
-    const query = request({ socketPath, path, signal, timeout: TIMEOUT_MS }, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > ANSWER_MAX) response.destroy(new Error(`answers more than ${ANSWER_MAX} bytes`));
-        else chunks.push(chunk);
-      });
-      response.on('error', fail);
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString('utf8');
-        if (response.statusCode === 200) resolve(JSON.parse(text));
-        else fail(new Error(`answers ${response.statusCode}: ${text.trim()}`));
-      });
-    });
-    query.on('timeout', () => query.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
-    query.on('error', fail);
-    query.end();
+  try {
+    const response = await open(socketPath, path, signal);
+    yield* createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY });
+    if (!response.complete) throw new Error('the agent has gone away');
+  } catch (error) {
+    signal.throwIfAborted();
+    throw socketError(socketPath, error);
+  }
+}
+
+/** The answer's head has come, and it is good. */
+async function open(
+  socketPath: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    request({ socketPath, path, signal }, resolve).on('error', reject).end();
   });
+  if (response.statusCode === 200) return response;
+  throw new Error(`answers ${response.statusCode}: ${(await textOf(response)).trim()}`);
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response) {
+    chunks.push(chunk as Buffer);
+    size += (chunk as Buffer).length;
+    if (size > ANSWER_MAX) throw new Error(`answers more than ${ANSWER_MAX} bytes`);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function socketError(path: string, error: unknown): CodedError {

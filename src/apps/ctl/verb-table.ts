@@ -93,6 +93,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/status.js'),
   },
   {
+    name: 'flows',
+    about: 'Show what passed and what was dropped on this host, and which rule decided.',
+    group: 'Host',
+    load: () => import('./verbs/flows.js'),
+  },
+  {
     name: 'why',
     about: 'Tell which rule decides about a connection, at both ends, and what would change it.',
     group: 'Cluster',

@@ -13,6 +13,13 @@ export const MGY_CELL_TRACE_SHIFT = 4;
 export const MGY_HEP_WORKLOADS = 1;
 export const MGY_FAILSAFES = 128;
 export const MGY_FWD_SHIFT = 28;
+export const MGY_HIT_SLOTS = 65536;
+export const MGY_HIT_MASK = 65535;
+export const MGY_COUNT_LOST = 63;
+export const MGY_WATCH_STARTS = 1;
+export const MGY_QUIET_SLOTS = 4096;
+export const MGY_TELL_CHANGES = 1;
+export const MGY_TELL_USED = 2;
 
 /** enum mgy_info_flag */
 export const MGY_INFO_LOCAL_WL = 1;
@@ -69,6 +76,7 @@ export const MGY_CT_FIN_BA = 8;
 export const MGY_CT_RST = 16;
 export const MGY_CT_HOST = 32;
 export const MGY_CT_IN_DONE = 64;
+export const MGY_CT_TOLD = 128;
 
 /** enum mgy_fwd */
 export const MGY_FWD_STACK = 0;
@@ -114,6 +122,12 @@ export const MGY_DROP_TUNNEL_ECN = 34;
 export const MGY_DROP_TUNNEL_NONE = 35;
 export const MGY_DROP_TUNNEL_SIZE = 36;
 export const MGY_REASON_MAX = 64;
+
+/** enum mgy_event_kind */
+export const MGY_EVENT_PACKET = 0;
+export const MGY_EVENT_START = 1;
+export const MGY_EVENT_FLOW = 2;
+export const MGY_EVENT_END = 3;
 
 /** Labels of mgy_reason, by number. */
 export const REASON_LABELS = [
@@ -316,6 +330,10 @@ export const mgyCtVal = {
     tr_i: 28,
     created: 32,
     pad: 36,
+    packets_ab: 40,
+    packets_ba: 44,
+    bytes_ab: 48,
+    bytes_ba: 56,
   },
 } as const;
 
@@ -328,23 +346,61 @@ export const mgyCounter = {
   },
 } as const;
 
-/** struct mgy_event: size and offsets in bytes. */
-export const mgyEvent = {
-  size: 40,
+/** struct mgy_quiet: size and offsets in bytes. */
+export const mgyQuiet = {
+  size: 16,
+  offset: {
+    tag: 0,
+    when: 4,
+    repeats: 8,
+    pad: 12,
+  },
+} as const;
+
+/** struct mgy_event_head: size and offsets in bytes. */
+export const mgyEventHead = {
+  size: 56,
   offset: {
     ns: 0,
     src: 8,
-    dst: 12,
-    sport: 16,
-    dport: 18,
-    proto: 20,
-    reason: 21,
-    log: 22,
-    pad: 23,
-    ifindex: 24,
-    trace: 28,
-    len: 32,
-    pad2: 36,
+    dst: 24,
+    sport: 40,
+    dport: 42,
+    proto: 44,
+    kind: 45,
+    family: 46,
+    reason: 47,
+    trace_out: 48,
+    trace_in: 52,
+  },
+} as const;
+
+/** struct mgy_event: size and offsets in bytes. */
+export const mgyEvent = {
+  size: 72,
+  offset: {
+    head: 0,
+    ifindex: 56,
+    len: 60,
+    repeats: 64,
+    log: 68,
+    pad: 69,
+  },
+} as const;
+
+/** struct mgy_flow_event: size and offsets in bytes. */
+export const mgyFlowEvent = {
+  size: 96,
+  offset: {
+    head: 0,
+    bytes: 56,
+    bytes_back: 64,
+    packets: 72,
+    packets_back: 76,
+    flags: 80,
+    if_from: 84,
+    idle: 88,
+    age: 92,
   },
 } as const;
 
@@ -368,17 +424,23 @@ export const mgyConfig = {
     mark_accepted: 52,
     mark_masquerade: 56,
     ipv6: 60,
-    pad: 64,
+    account: 64,
+    event_pause: 68,
+    pad: 72,
   },
 } as const;
 
 /** struct mgy_gc_args: size and offsets in bytes. */
 export const mgyGcArgs = {
-  size: 16,
+  size: 32,
   offset: {
     now: 0,
     scanned: 4,
     removed: 8,
     live: 12,
+    tell: 16,
+    since: 20,
+    told: 24,
+    untold: 28,
   },
 } as const;

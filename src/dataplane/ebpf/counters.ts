@@ -23,15 +23,18 @@ export const REASONS: ReadonlyMap<number, string> = new Map(
 const COUNTER_BYTES = 16;
 
 export function readCounters(map: BpfMap): readonly ReasonCount[] {
-  return [...REASONS].map(([number, reason]) => {
-    const values = map.lookup(new Uint8Array(Uint32Array.of(number).buffer)) ?? new Uint8Array();
-    const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
-    let packets = 0n;
-    let bytes = 0n;
-    for (let at = 0; at + COUNTER_BYTES <= values.byteLength; at += COUNTER_BYTES) {
-      packets += view.getBigUint64(at, true);
-      bytes += view.getBigUint64(at + 8, true);
-    }
-    return { reason, packets, bytes };
-  });
+  return [...REASONS].map(([number, reason]) => ({ reason, ...readCounter(map, number) }));
+}
+
+/** One element of a per-CPU array of counters. */
+export function readCounter(map: BpfMap, number: number): Omit<ReasonCount, 'reason'> {
+  const values = map.lookup(new Uint8Array(Uint32Array.of(number).buffer)) ?? new Uint8Array();
+  const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
+  let packets = 0n;
+  let bytes = 0n;
+  for (let at = 0; at + COUNTER_BYTES <= values.byteLength; at += COUNTER_BYTES) {
+    packets += view.getBigUint64(at, true);
+    bytes += view.getBigUint64(at + 8, true);
+  }
+  return { packets, bytes };
 }

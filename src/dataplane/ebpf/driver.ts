@@ -5,7 +5,6 @@
 import type { Log } from '../../base/log.js';
 import { NetlinkConnection } from '../../kernel/netlink/connection.js';
 import { tickRate } from '../../kernel/tick-rate.js';
-import type { KernelVerdict, SideVerdict } from '../../model/decision.js';
 import type { DesiredUpdate } from '../../model/desired.js';
 import { ApplyError } from '../apply-error.js';
 import type { Dataplane } from '../dataplane.js';
@@ -15,7 +14,7 @@ import { enableForwarding } from '../routing/workload-interface.js';
 import { flushConnections } from './conntrack-flush.js';
 import { type CollectorStatistics, ConntrackCollector } from './conntrack-gc.js';
 import { type ReasonCount, readCounters } from './counters.js';
-import { EventLogger } from './events.js';
+import { EbpfObserver } from './ebpf-observer.js';
 import { Generation, INITIAL_SIZES, type ProgramConfig, type TableSizes } from './generation.js';
 import { type GenerationBase, GrowingTables } from './growing-tables.js';
 import { HostEndpoints } from './host-endpoints.js';
@@ -24,7 +23,7 @@ import { Pins } from './pins.js';
 import { recordPolicyUpdate } from './policy-updates.js';
 import { Remotes } from './remotes.js';
 import { Tunnel } from './tunnel.js';
-import type { Packet, TableStatistics, Verdict } from './tables/policy-tables.js';
+import type { TableStatistics } from './tables/policy-tables.js';
 import { Workloads } from './workloads.js';
 
 export interface EbpfDataplaneOptions {
@@ -37,6 +36,8 @@ export interface EbpfDataplaneOptions {
   /** A routing daemon has the routes between hosts whose packets travel as they are. Default: false. */
   readonly leavePlainRoutes?: boolean;
   readonly sizes?: TableSizes;
+  /** Tell observers of connections; of live ones as often as this. Default: of none. */
+  readonly connectionsEveryMs?: number;
 }
 
 /** With its prefix length: '10.0.0.5/24'. */
@@ -67,7 +68,7 @@ export class EbpfDataplane implements Dataplane {
   readonly #tunnel: Tunnel;
   readonly #hostEndpoints: HostEndpoints;
   readonly #collector: ConntrackCollector;
-  readonly #events: EventLogger;
+  readonly observer: EbpfObserver;
   #guarding: Promise<void> = Promise.resolve();
   #interfacesChanged = true;
   #inSync = false;
@@ -93,8 +94,11 @@ export class EbpfDataplane implements Dataplane {
     this.#remotes = new Remotes({ ...shared, tunnel, leavePlain });
     this.#hostEndpoints = new HostEndpoints({ present, interfaces, log });
     const program = () => present.generation.programs.collect;
-    this.#collector = new ConntrackCollector({ program, capacity, log });
-    this.#events = new EventLogger(generation.shared.mgy_events_v1, log);
+    const usedEveryMs = options.connectionsEveryMs;
+    const { hz } = base;
+    const tell = usedEveryMs === undefined ? {} : { tell: { usedEveryMs, hz } };
+    this.#collector = new ConntrackCollector({ program, capacity, log, ...tell });
+    this.observer = new EbpfObserver({ present, hz });
   }
 
   /**
@@ -134,6 +138,7 @@ export class EbpfDataplane implements Dataplane {
     }
     dataplane.#guardLater();
     await dataplane.#guarding;
+    await dataplane.observer.open();
     return dataplane;
   }
 
@@ -295,21 +300,6 @@ export class EbpfDataplane implements Dataplane {
     return readCounters(this.#present.generation.shared.mgy_cnt_v1);
   }
 
-  /**
-   * What the programs find in their maps for the first packet of a connection.
-   *
-   * @throws RangeError for addresses of a family that these tables do not hold.
-   */
-  verdict(packet: Packet): KernelVerdict {
-    const { tables } = this.#present;
-    const side = (found: Verdict | null): SideVerdict | null =>
-      found === null
-        ? null
-        : { allow: found.allow, log: found.log, decisions: tables.describeTrace(found.trace) };
-    const { egress, ingress, ready } = tables.lookup(packet);
-    return { egress: side(egress), ingress: side(ingress), ready };
-  }
-
   /** On every interface but the workloads'. */
   hostAddresses(): readonly HostAddress[] {
     return this.#interfaces.hostAddresses().map(({ interfaceName, ifindex, ...own }) => ({
@@ -322,7 +312,7 @@ export class EbpfDataplane implements Dataplane {
   /** Stops following; programs, tables and routes stay and go on enforcing. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#interfaces[Symbol.dispose]();
-    this.#events[Symbol.dispose]();
+    this.observer[Symbol.dispose]();
     await this.#collector[Symbol.asyncDispose]();
     await this.#guarding;
     await this.#present[Symbol.asyncDispose]();

@@ -14,6 +14,7 @@ import {
   native,
 } from '../../kernel/addon.js';
 import {
+  MGY_HIT_SLOTS,
   MGY_L4_ELEMENTS,
   MGY_REASON_MAX,
   mgyConfig,
@@ -37,7 +38,9 @@ export const SHARED_MAPS = [
   'mgy_ct4_v1',
   'mgy_nh_v2',
   'mgy_cnt_v1',
-  'mgy_events_v1',
+  'mgy_hits_v1',
+  'mgy_watch_v1',
+  'mgy_events_v2',
   'mgy_tunnel_v1',
 ] as const;
 export type SharedMapName = (typeof SHARED_MAPS)[number];
@@ -62,7 +65,10 @@ export const INITIAL_SIZES: TableSizes = {
 /** Load-time configuration; struct mgy_config in bpf/include/margay/abi.h. */
 export interface ProgramConfig {
   readonly acceptToHost: boolean;
+  /** Tell of dropped new flows. */
   readonly logDrops: boolean;
+  /** Connections count their packets and bytes. */
+  readonly account: boolean;
   readonly markSeen: number;
   /** Mark bit of packets that preDNAT or untracked policy of a host endpoint let in. */
   readonly markAccepted: number;
@@ -100,7 +106,10 @@ const SIZED: readonly (readonly [map: string, size: (sizes: TableSizes) => numbe
   ['mgy_l4_v1', () => MGY_L4_ELEMENTS],
 ];
 
-const EVENT_BYTES = 262_144;
+/** Some 7 000 connections told of between two turns of the reader's loop. */
+const EVENT_BYTES = 1 << 20;
+/** A drop is told of again after this (spec/flows.md 3.1). */
+const EVENT_PAUSE_MS = 1000;
 /** One per neighbouring host and interface; beyond that the host routes. 512 KiB. */
 const NEXT_HOPS = 65_536;
 
@@ -121,6 +130,8 @@ function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uin
     timeout_udp: ticks(timeoutsMs.udp),
     timeout_icmp: ticks(timeoutsMs.icmp),
     timeout_generic: ticks(timeoutsMs.generic),
+    account: config.account ? 1 : 0,
+    event_pause: ticks(EVENT_PAUSE_MS),
   };
   for (const [name, value] of Object.entries(fields))
     words[mgyConfig.offset[name as keyof typeof mgyConfig.offset] / 4] = value;
@@ -160,7 +171,9 @@ export class Generation implements Disposable {
       mgy_ct4_v1: object.map('mgy_ct4_v1'),
       mgy_nh_v2: object.map('mgy_nh_v2'),
       mgy_cnt_v1: object.map('mgy_cnt_v1'),
-      mgy_events_v1: object.map('mgy_events_v1'),
+      mgy_hits_v1: object.map('mgy_hits_v1'),
+      mgy_watch_v1: object.map('mgy_watch_v1'),
+      mgy_events_v2: object.map('mgy_events_v2'),
       mgy_tunnel_v1: object.map('mgy_tunnel_v1'),
     };
     this.maps = viewMaps(object);
@@ -187,7 +200,7 @@ export class Generation implements Disposable {
       for (const [name, size] of SIZED) object.setMaxEntries(name, size(options.sizes));
       object.setMaxEntries('mgy_ct4_v1', options.conntrackEntries);
       object.setMaxEntries('mgy_nh_v2', NEXT_HOPS);
-      object.setMaxEntries('mgy_events_v1', EVENT_BYTES);
+      object.setMaxEntries('mgy_events_v2', EVENT_BYTES);
       object.setGlobals('.rodata', encodeConfig(options.config, options.hz));
       if (options.shared === undefined) openPinned(options, opened);
       const fresh = SHARED_MAPS.filter((name) => {
@@ -228,7 +241,9 @@ const LAYOUTS: Readonly<Partial<Record<SharedMapName, Partial<MapInfo>>>> = {
   mgy_ct4_v1: { type: 1, keySize: mgyCtKey.size, valueSize: mgyCtVal.size },
   mgy_nh_v2: { type: 2, keySize: 4, valueSize: mgyNh.size, maxEntries: NEXT_HOPS },
   mgy_cnt_v1: { keySize: 4, valueSize: mgyCounter.size, maxEntries: MGY_REASON_MAX },
-  mgy_events_v1: { maxEntries: EVENT_BYTES },
+  mgy_hits_v1: { keySize: 4, valueSize: mgyCounter.size, maxEntries: MGY_HIT_SLOTS },
+  mgy_watch_v1: { type: 2, keySize: 4, valueSize: 8, maxEntries: 1 },
+  mgy_events_v2: { maxEntries: EVENT_BYTES },
   mgy_tunnel_v1: { type: 2, keySize: 4, valueSize: mgyTunnel.size, maxEntries: 1 },
 };
 

@@ -17,6 +17,8 @@ export type KernelView =
       readonly allow: boolean;
       readonly policies: readonly PolicyHit[];
       readonly agrees: boolean;
+      /** How much the deciding rule has decided on that host since its agent started. */
+      readonly count: KernelSide['count'];
       /** Why a difference may be no fault; empty otherwise. */
       readonly note: string;
     };
@@ -193,12 +195,13 @@ function kernelView(inquiry: Inquiry, end: End, explanation: Explanation): Kerne
   const { host } = kernel;
   if (side === null) {
     const note = 'the kernel knows no workload of this host with that address';
-    return { asked: true, host, allow: false, policies: [], agrees: false, note };
+    return { asked: true, host, allow: false, policies: [], count: null, agrees: false, note };
   }
   const agrees = side.allow === allow && decisionsKey(side.decisions) === decisionsKey(decisions);
   const lag = kernel.revision !== inquiry.revision;
   const note = agrees || !lag ? '' : `it has programmed revision ${kernel.revision} so far`;
-  return { asked: true, host, allow: side.allow, policies: side.hits, agrees, note };
+  const { hits: policies, count } = side;
+  return { asked: true, host, allow: side.allow, policies, count, agrees, note };
 }
 
 function notesOf({ source, destination, kernel }: Inquiry): readonly string[] {

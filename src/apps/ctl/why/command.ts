@@ -132,7 +132,10 @@ function sideText(side: SideAnswer): readonly string[] {
 function kernelText({ kernel }: SideAnswer): string {
   if (!kernel.asked) return `not asked, ${kernel.reason}`;
   const note = kernel.note === '' ? '' : `; ${kernel.note}`;
-  if (kernel.agrees) return `${verdictWord(kernel.allow)}, by the same`;
+  if (kernel.agrees) {
+    const packets = kernel.count?.packets ?? 0;
+    return `${verdictWord(kernel.allow)}, by the same; decided ${packets} packets since the agent started`;
+  }
   const by = kernel.policies.map(describeHit).join(', then ') || 'an unknown rule';
   return `DIFFERS: ${verdictWord(kernel.allow)} by ${by}${note}`;
 }

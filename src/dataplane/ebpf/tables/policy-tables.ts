@@ -285,6 +285,11 @@ export class PolicyTables {
     return this.#traces.describe(trace);
   }
 
+  /** What trace ids stand for. */
+  get traces(): Pick<TraceTable, 'known'> {
+    return this.#traces;
+  }
+
   statistics(): TableStatistics {
     const { classes, l4Classes, nodes, infos, endpoints, nexthops } = this.#pools;
     return {

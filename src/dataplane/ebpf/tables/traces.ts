@@ -10,19 +10,22 @@ interface Trace {
 }
 
 const TRACE_ID_END = 2 ** 28;
+/** Each id in use has a counter of its own as long as there are that many: the lower 16 bits say which. */
+const SLOT_MASK = 0xffff;
 
 /**
  * Lists of decisions by number: Log and Pass rules on the way, then what decided. Numbers outlive the rules,
- * because connections and events carry them: the last ones to fall out of use are kept for a while.
+ * because connections and events carry them: the last ones to fall out of use are kept for a while. A number is a
+ * hash of the decisions, so that connections of an earlier agent, or of smaller tables, mean the same by it.
  */
 export class TraceTable {
   readonly #byKey = new Map<string, Trace>();
   readonly #byId = new Map<number, Trace>();
+  readonly #slots = new Map<number, number>();
   readonly #unused = new Set<Trace>();
   readonly #unusedMax: number;
-  #nextId = 1;
 
-  constructor(unusedMax = 65_536) {
+  constructor(unusedMax = 16_384) {
     this.#unusedMax = unusedMax;
   }
 
@@ -31,13 +34,20 @@ export class TraceTable {
     return this.#byId.size - this.#unused.size;
   }
 
+  /** Also those that fell out of use lately. */
+  known(): IterableIterator<{ readonly id: number; readonly decisions: readonly Decision[] }> {
+    return this.#byId.values();
+  }
+
   acquire(decisions: readonly Decision[]): number {
     const key = decisionsKey(decisions);
     let trace = this.#byKey.get(key);
     if (trace === undefined) {
-      trace = { id: this.#freeId(), key, decisions: [...decisions], references: 0 };
+      trace = { id: this.#freeId(key), key, decisions: [...decisions], references: 0 };
       this.#byKey.set(key, trace);
       this.#byId.set(trace.id, trace);
+      const slot = trace.id & SLOT_MASK;
+      this.#slots.set(slot, (this.#slots.get(slot) ?? 0) + 1);
     }
     trace.references++;
     this.#unused.delete(trace);
@@ -50,9 +60,7 @@ export class TraceTable {
     this.#unused.add(trace);
     if (this.#unused.size <= this.#unusedMax) return;
     for (const oldest of this.#unused) {
-      this.#unused.delete(oldest);
-      this.#byKey.delete(oldest.key);
-      this.#byId.delete(oldest.id);
+      this.#forget(oldest);
       return;
     }
   }
@@ -61,11 +69,36 @@ export class TraceTable {
     return this.#byId.get(id)?.decisions ?? [];
   }
 
-  /** Not the number just given back: 28 bits last long before one is met again. */
-  #freeId(): number {
-    while (this.#byId.has(this.#nextId)) this.#nextId = (this.#nextId % (TRACE_ID_END - 1)) + 1;
-    const id = this.#nextId;
-    this.#nextId = (id % (TRACE_ID_END - 1)) + 1;
+  #forget(trace: Trace): void {
+    this.#unused.delete(trace);
+    this.#byKey.delete(trace.key);
+    this.#byId.delete(trace.id);
+    const slot = trace.id & SLOT_MASK;
+    const left = (this.#slots.get(slot) ?? 1) - 1;
+    if (left === 0) this.#slots.delete(slot);
+    else this.#slots.set(slot, left);
+  }
+
+  /** The hash, or the next number after it whose slot nobody has; with every slot taken, one is shared. */
+  #freeId(key: string): number {
+    const hash = hash28(key);
+    const high = hash - (hash & SLOT_MASK);
+    let slot = hash & SLOT_MASK;
+    if (this.#slots.size < SLOT_MASK) {
+      while (slot === 0 || this.#slots.has(slot)) slot = (slot + 1) & SLOT_MASK;
+      return high + slot;
+    }
+    let id = hash;
+    while ((id & SLOT_MASK) === 0 || this.#byId.has(id)) id = (id + 1) % TRACE_ID_END;
     return id;
   }
+}
+
+/** FNV-1a of the text's code units, folded. */
+function hash28(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  }
+  return ((hash >>> 28) ^ hash) & (TRACE_ID_END - 1);
 }
