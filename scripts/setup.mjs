@@ -7,6 +7,7 @@ import {
   chmodSync,
   constants,
   existsSync,
+  mkdirSync,
   readdirSync,
   rmSync,
   statSync,
@@ -53,6 +54,14 @@ const PACKAGES = [
   { name: 'iproute2', file: 'ip', why: 'tests and the demo make network namespaces' },
 ];
 
+/** Packages with daemons that installing would start: only their programs are wanted, for tests. */
+const UNPACKED = [
+  { name: 'etcd-server', file: 'etcd', why: 'tests run the etcd driver against it' },
+  { name: 'etcd-client', file: 'etcdctl', why: "tests look at etcd's keys" },
+];
+/** test/support/etcd-server.ts looks here, too. */
+const UNPACKED_ROOT = join(CACHE, 'debian');
+
 const NODE_INCLUDE = join(dirname(dirname(process.execPath)), 'include', 'node');
 const PATHS = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];
 const HEADERS = [NODE_INCLUDE, '/usr/include'];
@@ -95,6 +104,27 @@ function installPackages() {
   );
   const still = missing.filter((wanted) => !isPresent(wanted));
   if (still.length > 0) throw new Stop(`installed, yet not found: ${installCommand(still)}`);
+}
+
+function unpackPackages() {
+  const places = [...PATHS, join(UNPACKED_ROOT, 'usr', 'bin')];
+  const missing = UNPACKED.filter(
+    ({ file }) => !places.some((folder) => existsSync(join(folder, file))),
+  );
+  if (missing.length === 0) return;
+  if (ask('apt-get', ['--version']) === null) {
+    const list = missing.map(({ name, why }) => `  ${name}: ${why}`).join('\n');
+    throw new Stop(`missing on this machine, by their Debian names:\n${list}`);
+  }
+  mkdirSync(UNPACKED_ROOT, { recursive: true });
+  for (const { name } of missing) {
+    step(`unpack ${name}`, () => {
+      run('apt-get', ['download', '-qq', name], { cwd: UNPACKED_ROOT });
+      const [archive] = readdirSync(UNPACKED_ROOT).filter((file) => file.startsWith(`${name}_`));
+      run('dpkg', ['-x', archive, '.'], { cwd: UNPACKED_ROOT });
+      rmSync(join(UNPACKED_ROOT, archive));
+    });
+  }
 }
 
 /** Whether apt can install it: Ubuntu knows bpftool only as part of its kernel tools. */
@@ -162,6 +192,7 @@ main(() => {
   checkNode();
   if (!holdLock('setup')) return;
   installPackages();
+  unpackPackages();
   installDependencies();
   buildNative();
   buildTypeScript();

@@ -22,6 +22,8 @@ export const DATASTORE_ERRORS = {
   ERR_DATASTORE_COMPACTED: { text: 'watch terminated', retryable: true },
   /** The store cannot be reached, opened, read or written right now. */
   ERR_DATASTORE_UNAVAILABLE: { text: 'datastore is unavailable', retryable: true },
+  /** The store does not know this user, or does not let it do that. Someone may set that right. */
+  ERR_DATASTORE_DENIED: { text: 'access denied', retryable: true },
   /** This datastore cannot do that, whatever the state. */
   ERR_DATASTORE_UNSUPPORTED: { text: 'operation is not supported', retryable: false },
   /** The object or the request breaks a rule. `problems` names each field. */

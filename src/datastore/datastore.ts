@@ -36,7 +36,6 @@ export interface InvalidItem {
 }
 
 export type WatchEvent =
-  /** All events of one commit are delivered before the next commit's first. */
   | { readonly type: 'put'; readonly item: StoredResource }
   | { readonly type: 'delete'; readonly key: ResourceKey; readonly revision: string }
   /** The stored bytes are not a resource. The watch goes on. */
@@ -46,7 +45,10 @@ export type WatchEvent =
       readonly revision: string;
       readonly reason: string;
     }
-  /** Nothing newer than this was committed when it was sent; sent when the watch has caught up. */
+  /**
+   * Every event up to and including this revision was delivered; sent at once when the watch has caught up. Not always
+   * those of address management: of what was there when a watch on etcd began, they may come a moment later.
+   */
   | { readonly type: 'progress'; readonly revision: string };
 
 /** What an agent says of itself; lives as long as its lease. Never bumps a resource's revision. */

@@ -9,7 +9,7 @@ const CHUNK_ENTRIES_MAX = 256;
 export type LogStep =
   | { readonly type: 'entry'; readonly entry: LogEntry }
   /** Everything up to this revision was delivered. */
-  | { readonly type: 'caught-up'; readonly revision: bigint };
+  | { readonly type: 'delivered'; readonly revision: bigint };
 
 /**
  * Entries after `after`, in commit order, until aborted: then throws the signal's reason.
@@ -34,12 +34,12 @@ export async function* followLog(
       signal.throwIfAborted();
       position = entry.revision;
     }
+    if (announced !== position) yield { type: 'delivered', revision: position };
+    announced = position;
     if (chunk.length === CHUNK_ENTRIES_MAX) {
       await nextTurn(); // A long backlog must not hold up the process.
       continue;
     }
-    if (announced !== position) yield { type: 'caught-up', revision: position };
-    announced = position;
     await wakeUp.wait();
   }
 }

@@ -3,24 +3,25 @@ import type { Resource, ResourceKey } from '../model/update.js';
 import type {
   Datastore,
   HostStatus,
-  InvalidItem,
   ListOptions,
   ListResult,
   StoredResource,
   WatchEvent,
 } from './datastore.js';
-import {
-  alreadyExists,
-  conflict,
-  DatastoreError,
-  isDatastoreError,
-  notFound,
-} from './datastore-error.js';
+import { alreadyExists, conflict, notFound } from './datastore-error.js';
 import { followLog } from './follow-log.js';
-import type { LogEntry, LogRecord, LogStore, LogTransaction } from './log-store.js';
-import { compareRevisions, parseRevision } from './revision.js';
-import { candidatePaths, isFollowed, listPrefixes, pathForCreate, userKey } from './stored-key.js';
-import { completeChanged, completeNew, decodeValue, encodeValue } from './stored-resource.js';
+import type { LogRecord, LogStore, LogTransaction } from './log-store.js';
+import { compareRevisions, parseRevision, requireRevision } from './revision.js';
+import { candidatePaths, isFollowed, listPrefixes, pathForCreate } from './stored-key.js';
+import {
+  decodeAs,
+  decodeKnown,
+  Listing,
+  readable,
+  type StoredBytes,
+  toEvent,
+} from './stored-record.js';
+import { completeChanged, completeNew, encodeValue } from './stored-resource.js';
 
 const CALICO_PREFIX = '/calico/';
 
@@ -52,8 +53,8 @@ export class LogDatastore implements Datastore {
     const body = encodeValue(path, completeNew(value, this.#now()));
     return await this.#store.commit((transaction) => {
       const existing = find(transaction, paths);
-      if (existing) throw alreadyExists(decodeKnown(key, existing));
-      return decodeAs(key, path, body, transaction.put(path, body));
+      if (existing) throw alreadyExists(decodeKnown(key, bytesOf(existing)));
+      return decodeAs(key, { path, body, revision: transaction.put(path, body) });
     });
   }
 
@@ -62,8 +63,8 @@ export class LogDatastore implements Datastore {
     requireRevision(revision);
     return await this.#store.commit((transaction) => {
       const { path, record } = matching(transaction, key, paths, revision);
-      const body = encodeValue(path, completeChanged(value, readable(path, record)));
-      return decodeAs(key, path, body, transaction.put(path, body));
+      const body = encodeValue(path, completeChanged(value, readable(bytesOf({ path, record }))));
+      return decodeAs(key, { path, body, revision: transaction.put(path, body) });
     });
   }
 
@@ -77,17 +78,14 @@ export class LogDatastore implements Datastore {
     return await this.#store.commit((transaction) => {
       const { path, record } = matching(transaction, key, paths, revision);
       // Even what cannot be read can be deleted: there would be no other way to get rid of it.
-      return decodeKnown(key, {
-        path,
-        record: { ...record, modRevision: transaction.delete(path) },
-      });
+      return decodeKnown(key, { path, body: record.body, revision: transaction.delete(path) });
     });
   }
 
   async get(key: ResourceKey): Promise<StoredResource> {
     const found = find(this.#store, candidatePaths(key));
     if (!found) throw notFound(key);
-    return decodeAs(key, found.path, found.record.body, found.record.modRevision);
+    return decodeAs(key, bytesOf(found));
   }
 
   async list(options: ListOptions): Promise<ListResult> {
@@ -112,20 +110,11 @@ export class LogDatastore implements Datastore {
     prefix: string,
     isWanted: (path: string) => boolean = () => true,
   ): Promise<ListResult> {
-    const items: StoredResource[] = [];
-    const invalid: InvalidItem[] = [];
+    const listing = new Listing();
     const revision = await this.#store.range(prefix, (path, { body, modRevision }) => {
-      if (!isWanted(path)) return;
-      try {
-        const item = decodeValue(path, body, `${modRevision}`);
-        if (item) items.push(item);
-      } catch (error) {
-        const key = userKey(path);
-        if (!isDatastoreError(error, 'ERR_DATASTORE_CORRUPT')) throw error;
-        if (key) invalid.push({ key, revision: `${modRevision}`, reason: error.message });
-      }
+      if (isWanted(path)) listing.add({ path, body, revision: modRevision });
     });
-    return { items, revision: `${revision}`, invalid };
+    return { items: listing.items, revision: `${revision}`, invalid: listing.invalid };
   }
 
   async *watch(options: {
@@ -140,7 +129,7 @@ export class LogDatastore implements Datastore {
       after = parseRevision(revision);
     }
     for await (const step of followLog(this.#store, after, options.signal)) {
-      if (step.type === 'caught-up') yield { type: 'progress', revision: `${step.revision}` };
+      if (step.type === 'delivered') yield { type: 'progress', revision: `${step.revision}` };
       else {
         const event = toEvent(step.entry);
         if (event) yield event;
@@ -176,6 +165,12 @@ export class LogDatastore implements Datastore {
   }
 }
 
+const bytesOf = ({ path, record: { body, modRevision } }: Found): StoredBytes => ({
+  path,
+  body,
+  revision: modRevision,
+});
+
 function find(store: Pick<LogTransaction, 'get'>, paths: readonly string[]): Found | undefined {
   for (const path of paths) {
     const record = store.get(path);
@@ -194,61 +189,5 @@ function matching(
   const found = find(transaction, paths);
   if (!found) throw notFound(key);
   if (revision === undefined || parseRevision(revision) === found.record.modRevision) return found;
-  throw conflict(decodeKnown(key, found), revision);
-}
-
-function requireRevision(revision: string): void {
-  if (parseRevision(revision) !== 0n) return;
-  throw new DatastoreError('ERR_DATASTORE_INVALID', 'revision is missing');
-}
-
-/** The key is of a known kind, so the path is too. */
-function decodeAs(
-  key: ResourceKey,
-  path: string,
-  body: Uint8Array,
-  revision: bigint,
-): StoredResource {
-  const item = decodeValue(path, body, `${revision}`);
-  if (item) return { ...item, key };
-  throw new DatastoreError('ERR_DATASTORE_CORRUPT', `${path}: holds no known kind`);
-}
-
-/** As decodeAs, but bytes that cannot be read give an object of nothing but its name. */
-function decodeKnown(key: ResourceKey, { path, record }: Found): StoredResource {
-  const revision = `${record.modRevision}`;
-  const value = readable(path, record) ?? {
-    apiVersion: 'projectcalico.org/v3',
-    kind: key.kind,
-    metadata: {
-      name: key.name,
-      ...(key.namespace === undefined ? {} : { namespace: key.namespace }),
-      resourceVersion: revision,
-    },
-  };
-  return { key, value, revision };
-}
-
-function readable(path: string, { body, modRevision }: LogRecord): Resource | null {
-  try {
-    return decodeValue(path, body, `${modRevision}`)?.value ?? null;
-  } catch (error) {
-    if (isDatastoreError(error, 'ERR_DATASTORE_CORRUPT')) return null;
-    throw error;
-  }
-}
-
-/** null for paths that hold no resource: other users of the same store. */
-function toEvent({ path, body, revision: number }: LogEntry): WatchEvent | null {
-  const revision = `${number}`;
-  const key = isFollowed(path) ? userKey(path) : null;
-  if (key === null) return null;
-  if (body === null) return { type: 'delete', key, revision };
-  try {
-    const item = decodeValue(path, body, revision);
-    return item && { type: 'put', item };
-  } catch (error) {
-    if (!isDatastoreError(error, 'ERR_DATASTORE_CORRUPT')) throw error;
-    return { type: 'invalid', key, revision, reason: error.message };
-  }
+  throw conflict(decodeKnown(key, bytesOf(found)), revision);
 }

@@ -21,3 +21,9 @@ export function compareRevisions(a: string, b: string): -1 | 0 | 1 {
   if (left === right) return 0;
   return left < right ? -1 : 1;
 }
+
+/** @throws DatastoreError ERR_DATASTORE_INVALID for a compare-and-swap on nothing */
+export function requireRevision(revision: string): void {
+  if (parseRevision(revision) !== 0n) return;
+  throw new DatastoreError('ERR_DATASTORE_INVALID', 'revision is missing');
+}

@@ -18,6 +18,8 @@ export interface DatastoreHarness {
     readonly now: () => number;
     readonly firstRevision: bigint;
   }): Promise<DatastoreUnderTest>;
+  /** Leases run by the store's clock, and its revisions count what is no resource, too. */
+  readonly hasOwnClock?: boolean;
   /** After each test. */
   cleanUp?(): Promise<void>;
 }
@@ -49,6 +51,7 @@ export function runDatastoreSuite(name: string, harness: DatastoreHarness): void
     describe('reads and writes', () => readsAndWrites(context));
     describe('watch', () => watches(context));
     describe('host status', () => hostStatus(context));
+    if (!harness.hasOwnClock) describe('leases', () => leases(context));
     describe('address management', () => ipamObjects(context.store));
   });
 }
@@ -377,7 +380,8 @@ function watches({ store }: SuiteContext): void {
   });
 }
 
-function hostStatus({ store, advance }: SuiteContext): void {
+/** Of stores whose time the harness moves. */
+function leases({ store, advance }: SuiteContext): void {
   test('lives as long as its lease, and renewing extends it', async () => {
     await store().putHostStatus(statusOf('h1'), 1000);
     await store().putHostStatus(statusOf('h2'), 3000);
@@ -390,17 +394,41 @@ function hostStatus({ store, advance }: SuiteContext): void {
     );
     advance(1);
     expect(await store().listHostStatus()).toEqual([statusOf('h2')]);
-    await store().deleteHostStatus('h2');
-    expect(await store().listHostStatus()).toEqual([]);
-    await store().deleteHostStatus('h2');
   });
 
-  test('is not part of the resources and bumps no revision', async () => {
+  test('bumps no revision', async () => {
     const { revision } = await store().create(netsetKey('a'), netset('a'));
     await store().putHostStatus(statusOf('h1'), 1000);
-    const snapshot = await store().snapshot();
-    expect(snapshot.revision).toBe(revision);
-    expect(snapshot.items).toHaveLength(1);
+    expect((await store().snapshot()).revision).toBe(revision);
+  });
+}
+
+function hostStatus({ store }: SuiteContext): void {
+  test('is what was put last, until it is deleted', async () => {
+    await store().putHostStatus(statusOf('h1'), 60_000);
+    await store().putHostStatus(statusOf('h2'), 60_000);
+    await store().putHostStatus(statusOf('h1', { revisionSeen: '9' }), 60_000);
+    const hosts = async (): Promise<unknown> =>
+      [...(await store().listHostStatus())].sort((a, b) => (a.host < b.host ? -1 : 1));
+    expect(await hosts()).toEqual([statusOf('h1', { revisionSeen: '9' }), statusOf('h2')]);
+    await store().deleteHostStatus('h1');
+    expect(await hosts()).toEqual([statusOf('h2')]);
+    await store().deleteHostStatus('h1');
+    await store().deleteHostStatus('h2');
+    expect(await hosts()).toEqual([]);
+  });
+
+  test('is not part of the resources, and no watch tells of it', async () => {
+    const a = await store().create(netsetKey('a'), netset('a'));
+    await store().putHostStatus(statusOf('h1'), 60_000);
+    const b = await store().create(netsetKey('b'), netset('b'));
+    expect((await store().snapshot()).items).toEqual([a, b]);
+    const { signal } = new AbortController();
+    for await (const event of store().watch({ revision: a.revision, signal })) {
+      if (event.type === 'progress') continue;
+      expect(event).toEqual({ type: 'put', item: b });
+      break;
+    }
   });
 
   test('a change calls the watchers, until they abort', async () => {

@@ -35,12 +35,6 @@ export class PendingChanges {
   readonly #known = new Map<string, Known>();
   #revision = '0';
   #inSync = false;
-  #events = 0;
-
-  /** Changes recorded since the last take(), counting those that replaced one another. */
-  get events(): number {
-    return this.#events;
-  }
 
   /** Is this very state of the object recorded? Then it need not be validated again. */
   isKnown(item: StoredResource): boolean {
@@ -84,7 +78,6 @@ export class PendingChanges {
     // Last change last: the order of commits survives coalescing as well as it can.
     this.#pending.delete(id);
     this.#pending.set(id, change);
-    this.#events += 1;
   }
 
   /** Everything up to this revision has been recorded. */
@@ -100,7 +93,6 @@ export class PendingChanges {
   take(): Changes {
     const changes = [...this.#pending.values()];
     this.#pending.clear();
-    this.#events = 0;
     return { changes, revision: this.#revision, inSync: this.#inSync };
   }
 }

@@ -116,8 +116,6 @@ class Feed {
   #failure: { readonly error: unknown } | null = null;
   #wake: (() => void) | undefined;
   #failures = 0;
-  /** Of the newest event; the commit it belongs to may have more. */
-  #newest = '0';
 
   constructor(store: Datastore, options: SyncOptions, signal: AbortSignal) {
     this.#store = store;
@@ -210,27 +208,17 @@ class Feed {
     this.#pending.deleteOthers(present, revision);
     this.#pending.reached(revision);
     this.#pending.synced();
-    this.#newest = revision;
     this.#offer();
   }
 
   #takeEvent(event: WatchEvent): void {
     this.#failures = 0;
     if (event.type === 'progress') {
-      this.#newest = event.revision;
       this.#pending.reached(event.revision);
       this.#offer();
-      return;
-    }
-    const revision = event.type === 'put' ? event.item.revision : event.revision;
-    // The first event of a commit completes the one before it.
-    if (revision !== this.#newest) this.#pending.reached(this.#newest);
-    this.#newest = revision;
-    if (event.type === 'put') this.#takeItem(event.item);
-    else if (event.type === 'delete') this.#pending.delete(event.key, revision);
-    else this.#pending.invalid(event.key, revision, event.reason);
-    // Progress follows as soon as the watch has caught up; a busy store may never let it.
-    if (this.#pending.events >= UPDATES_MAX) this.#offer();
+    } else if (event.type === 'put') this.#takeItem(event.item);
+    else if (event.type === 'delete') this.#pending.delete(event.key, event.revision);
+    else this.#pending.invalid(event.key, event.revision, event.reason);
   }
 
   #takeItem(item: StoredResource): void {
