@@ -6,6 +6,7 @@ import {
   MGY_INFO_REMOTE_HOST,
   MGY_INFO_REMOTE_WL,
 } from '../abi.gen.js';
+import { MultiMap } from '../../../base/collections/multi-map.js';
 import type { DesiredTier, EndpointId, IpSetId, ProfileId } from '../../../model/desired.js';
 import type { AddressClasses } from './address-classes.js';
 import type { IndexPool } from './index-pool.js';
@@ -80,6 +81,8 @@ const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 export class EndpointTable {
   readonly endpoints = new Map<EndpointId, TableEndpoint>();
   readonly served = new Map<number, ServedAddress>();
+  /** Of `served`, those whose record may have to change in this commit. */
+  readonly touched = new Set<ServedAddress>();
   /** Served until this commit. */
   removed: ServedAddress[] = [];
   hosts: ReadonlySet<number> = new Set();
@@ -90,8 +93,11 @@ export class EndpointTable {
     { readonly hop: NextHop | null; readonly index: number }
   >();
   #hopReleases: (NextHop | null)[] = [];
+  #errors: readonly EndpointError[] | null = null;
   readonly #owners = new Map<number, EndpointId[]>();
   readonly #dirty = new Map<number, Prefix>();
+  /** Local addresses about which rules ask the IP set. */
+  readonly #askedOf = new MultiMap<IpSetId, number>();
   readonly #pool: IndexPool;
   readonly #hops: NextHopAllocator;
   readonly #addresses: AddressClasses;
@@ -116,6 +122,7 @@ export class EndpointTable {
   }
 
   set(id: EndpointId, endpoint: TableEndpoint): void {
+    this.forgetErrors();
     this.#disown(id);
     this.endpoints.set(id, endpoint);
     for (const address of addressesOf(endpoint)) {
@@ -126,6 +133,7 @@ export class EndpointTable {
   }
 
   remove(id: EndpointId): void {
+    this.forgetErrors();
     this.#disown(id);
     this.endpoints.delete(id);
   }
@@ -139,6 +147,7 @@ export class EndpointTable {
 
   setHosts(which: 'hosts' | 'remoteHosts', addresses: readonly string[]): void {
     const parsed = addresses.map(parseAddress4).filter((address) => address !== null);
+    this.forgetErrors();
     for (const address of [...this[which], ...parsed]) this.#touchAddress(address);
     this[which] = new Set(parsed);
   }
@@ -166,15 +175,8 @@ export class EndpointTable {
   }
 
   onIpSets(changed: ReadonlySet<IpSetId>): void {
-    if (changed.size === 0) return;
-    for (const { address, uses } of this.served.values()) {
-      const asks = (ids: Iterable<IpSetId>): boolean => {
-        for (const id of ids) if (changed.has(id)) return true;
-        return false;
-      };
-      if (uses.some(({ sets, portSets }) => asks(sets) || asks(portSets))) {
-        this.#touchAddress(address);
-      }
+    for (const id of changed) {
+      for (const address of this.#askedOf.get(id)) this.#touchAddress(address);
     }
   }
 
@@ -188,13 +190,26 @@ export class EndpointTable {
 
   /** Packets see what is wanted now. */
   retire(): void {
+    if (this.touched.size + this.removed.length > 0) this.forgetErrors();
     for (const { index } of this.removed) this.#pool.free(index);
     this.removed = [];
+    this.touched.clear();
     for (const hop of this.#hopReleases) this.#hops.release(hop);
     this.#hopReleases = [];
   }
 
-  errors(): EndpointError[] {
+  /** Asked after each commit: worked out anew only after one that touched an endpoint or compiled a set. */
+  errors(): readonly EndpointError[] {
+    this.#errors ??= this.#findErrors();
+    return this.#errors;
+  }
+
+  /** Endpoints or the errors of policy sets may be others. */
+  forgetErrors(): void {
+    this.#errors = null;
+  }
+
+  #findErrors(): EndpointError[] {
     const errors: EndpointError[] = [];
     for (const [endpoint, { addresses }] of this.endpoints) {
       const served = addresses
@@ -270,6 +285,8 @@ export class EndpointTable {
     const before = this.served.get(address);
     if (before !== undefined && before.endpoint !== id) {
       this.served.delete(address);
+      this.touched.delete(before);
+      this.#forgetUses(before);
       this.removed.push(before);
     }
     let facts: AddressFacts | null = null;
@@ -294,13 +311,31 @@ export class EndpointTable {
       const index = this.#pool.allocate();
       const made = { address, endpoint: id, index, ifindex, uses, want, shown: null };
       this.served.set(address, made);
+      this.#touch(made);
       return made;
     }
     this.#release(before.want);
+    this.#forgetUses(before);
     before.want = want;
     before.uses = uses;
     before.ifindex = ifindex;
+    this.#touch(before);
     return before;
+  }
+
+  #touch(served: ServedAddress): void {
+    this.touched.add(served);
+    for (const { sets, portSets } of served.uses) {
+      for (const id of sets) this.#askedOf.add(id, served.address);
+      for (const id of portSets) this.#askedOf.add(id, served.address);
+    }
+  }
+
+  #forgetUses({ address, uses }: ServedAddress): void {
+    for (const { sets, portSets } of uses) {
+      for (const id of sets) this.#askedOf.delete(id, address);
+      for (const id of portSets) this.#askedOf.delete(id, address);
+    }
   }
 
   #setFor(

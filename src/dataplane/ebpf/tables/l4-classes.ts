@@ -24,6 +24,8 @@ export class L4Classes {
   readonly #dead = new Set<L4Position>();
   /** Classes no longer shown, which a packet being judged may still hold, and where they were. */
   readonly #retired = new Map<number, L4Position>();
+  /** What all() says, until it changes: every block that is built asks. */
+  #listed: readonly (readonly [id: number, position: L4Position])[] | null = null;
   /** Classes whose interval may not be shown as it is. */
   readonly #unshown = new Set<number>();
 
@@ -64,6 +66,7 @@ export class L4Classes {
   /** Cuts at new boundaries, in memory only. Splits are in order: a later one may be of a new class. */
   split(): L4Split[] {
     const splits: L4Split[] = [];
+    if (this.#fresh.size > 0) this.#listed = null;
     for (const boundary of [...this.#fresh].sort((a, b) => a - b)) {
       const i = this.#intervalAt(boundary);
       const from = this.#ids[i] ?? 0;
@@ -81,6 +84,7 @@ export class L4Classes {
 
   /** Joins intervals whose boundary no rule in force draws any more, in memory only. */
   join(): void {
+    if (this.#dead.size > 0) this.#listed = null;
     for (const boundary of this.#dead) {
       const right = this.#intervalAt(boundary);
       const left = right - 1;
@@ -112,13 +116,17 @@ export class L4Classes {
   }
 
   forget(id: number): void {
+    this.#listed = null;
     this.#retired.delete(id);
   }
 
   /** Each class a packet may carry with one position of it. */
-  *all(): Iterable<readonly [id: number, position: L4Position]> {
-    for (const [i, id] of this.#ids.entries()) yield [id, this.#starts[i] ?? 0];
-    yield* this.#retired;
+  all(): readonly (readonly [id: number, position: L4Position])[] {
+    this.#listed ??= [
+      ...this.#ids.map((id, i) => [id, this.#starts[i] ?? 0] as const),
+      ...this.#retired,
+    ];
+    return this.#listed;
   }
 
   /** The class the pages show. */

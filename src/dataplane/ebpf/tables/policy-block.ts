@@ -75,9 +75,11 @@ export class PolicyBlock implements Block {
   readonly program: PolicyProgram;
   readonly #context: BlockContext;
   readonly #layout: Layout;
-  readonly #matrix: PolicyMatrix;
-  readonly #rows = new Rows();
+  /** Without who is in which row: that is in the arena. */
+  readonly #matrix: MergedRows;
   readonly #rowOfKey: Map<string, number>;
+  /** Made when first asked for: most blocks never see a signature that is new to them. */
+  #rows: Rows | null = null;
 
   /**
    * Written as a whole, not yet referred to. `as` names classes that are to behave like others.
@@ -91,17 +93,18 @@ export class PolicyBlock implements Block {
     this.program = program;
     this.#context = context;
     const cellsMax = context.linesMax * LINE_WORDS;
-    this.#matrix = buildMatrix(program, context.classes.all(), cellsMax);
-    this.#rowOfKey = new Map(this.#matrix.rowOfKey);
-    for (const row of this.#matrix.rows) this.#rows.intern(row);
-    this.#layout = layoutOf(this.#matrix, context);
+    const matrix = buildMatrix(program, context.classes.all(), cellsMax);
+    const { destinations, sources, rows } = matrix;
+    this.#matrix = { destinations, sources, rows };
+    this.#rowOfKey = matrix.rowOfKey;
+    this.#layout = layoutOf(matrix, context);
     if (this.#layout.lines > context.linesMax) {
       throw new BlockTooLargeError(
         `${this.#layout.lines} lines of 64 bytes, at most ${context.linesMax} are allowed`,
       );
     }
     this.line = context.arena.allocate(this.#layout.lines);
-    this.#write(as);
+    this.#write(matrix, as);
   }
 
   get lines(): number {
@@ -123,7 +126,7 @@ export class PolicyBlock implements Block {
     const known = this.#rowOfKey.get(key);
     if (known !== undefined) return known;
     const merged = mergeRow(this.program.row(atoms), this.#matrix);
-    const row = merged === null ? undefined : this.#rows.find(merged);
+    const row = merged === null ? undefined : this.#interned().find(merged);
     if (row !== undefined) this.#rowOfKey.set(key, row);
     return row;
   }
@@ -159,20 +162,28 @@ export class PolicyBlock implements Block {
   /** Nothing refers to the row yet: only the count is a store that packets may see. */
   #appendRow(atoms: readonly number[]): number | undefined {
     const merged = mergeRow(this.program.row(atoms), this.#matrix);
-    if (merged === null || this.#rows.list.length >= this.#layout.rowCapacity) return undefined;
-    const row = this.#rows.intern(merged);
+    const rows = this.#interned();
+    if (merged === null || rows.list.length >= this.#layout.rowCapacity) return undefined;
+    const row = rows.intern(merged);
     this.#rowOfKey.set(this.program.rowKey(atoms), row);
     this.#writeRow(row, merged);
     this.#context.stores.word(this.#context.arena.words, this.#header(MGY_BLK_ROWS), row + 1);
     return row;
   }
 
-  #write(as: ReadonlyMap<number, number>): void {
+  #interned(): Rows {
+    if (this.#rows !== null) return this.#rows;
+    this.#rows = new Rows();
+    for (const row of this.#matrix.rows) this.#rows.adopt(row);
+    return this.#rows;
+  }
+
+  #write(matrix: PolicyMatrix, as: ReadonlyMap<number, number>): void {
     const { words, halves } = this.#context.arena;
     const layout = this.#layout;
     let classes = 1;
-    for (const [id, row] of this.#matrix.rowOfClass) {
-      const like = this.#matrix.rowOfClass.get(as.get(id) ?? id) ?? row;
+    for (const [id, row] of matrix.rowOfClass) {
+      const like = matrix.rowOfClass.get(as.get(id) ?? id) ?? row;
       halves[this.#half(layout.cmap) + id] = like;
       classes = Math.max(classes, id + 1);
     }

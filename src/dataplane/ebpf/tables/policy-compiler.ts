@@ -8,6 +8,7 @@ import type { RuleAction } from '../../../model/desired.js';
 import type { AtomId } from './atom-sets.js';
 import { L4_END, type L4Position, type L4Ranges, lastAtMost } from './l4-space.js';
 import type { Decision, TraceTable } from './traces.js';
+import { WordSupply } from './word-supply.js';
 
 /** A product of a rule, its atoms by id. Order is the order of evaluation. */
 export interface Term {
@@ -53,11 +54,15 @@ export class PolicyProgram {
   readonly #segments: readonly Segment[];
   readonly #traces: TraceTable;
   readonly #far: TermsByAtom;
-  readonly #near: TermsByAtom;
+  /** null: nothing is asked of the local address. */
+  readonly #near: TermsByAtom | null;
   /** Cells of terms and segments reached without Log or Pass on the way; 0: not made yet. */
   readonly #termCells: Uint32Array;
   readonly #segmentCells: Uint32Array;
   readonly #held = new Set<number>();
+  /** Used again for each row and for each cell: there are hundreds of thousands in a commit. */
+  readonly #walk: Walk = { segment: 0, trail: [], logged: false };
+  #cells: Uint32Array | null = null;
 
   constructor({ terms, segments }: TermList, traces: TraceTable) {
     this.#terms = terms;
@@ -66,7 +71,8 @@ export class PolicyProgram {
     this.destinations = new L4Axis(terms.map((term) => term.destination));
     this.sources = new L4Axis(terms.map((term) => term.source));
     this.#far = new TermsByAtom(terms);
-    this.#near = new TermsByAtom(terms.map(({ near }) => near));
+    const asksNear = terms.some(({ near }) => near.positive.length + near.negative.length > 0);
+    this.#near = asksNear ? new TermsByAtom(terms.map(({ near }) => near)) : null;
     this.#termCells = new Uint32Array(terms.length);
     this.#segmentCells = new Uint32Array(segments.length);
   }
@@ -89,25 +95,31 @@ export class PolicyProgram {
 
   /** The same of classes of the local address. */
   nearKey(atoms: readonly AtomId[]): string {
-    return this.#near.keyOf(atoms);
+    return this.#near?.keyOf(atoms) ?? '';
   }
 
   /**
    * Destination column by source column: cell values (abi.h, MGY_CELL_*), for atoms of the remote address, and of the
-   * local one where it is not folded in.
+   * local one where it is not folded in. To be copied before the next row is asked for.
    */
   row(atoms: readonly AtomId[], near: readonly AtomId[] = []): Uint32Array {
     const bits = this.#far.matching(atoms);
-    for (const [i, word] of this.#near.matching(near).entries()) bits[i] = (bits[i] ?? 0) & word;
+    if (this.#near !== null) {
+      const own = this.#near.matching(near);
+      for (let i = 0; i < bits.length; i++) bits[i] = (bits[i] ?? 0) & (own[i] ?? 0);
+    }
     const words: number[] = [];
-    for (const [i, word] of bits.entries()) if (word !== 0) words.push(i);
-    const cells = new Uint32Array(this.width);
+    for (let i = 0; i < bits.length; i++) if (bits[i] !== 0) words.push(i);
+    this.#cells ??= new Uint32Array(this.width);
+    const cells = this.#cells;
     // Where nothing matches, which is nearly everywhere, the outcome is always the same.
-    const unmatched = this.#endOf(startOfWalk());
+    const unmatched = this.#endOf(this.#start());
+    const maps: CellMaps = { row: bits, destination: bits, source: bits };
     let at = 0;
     for (const destination of this.destinations.columns) {
+      maps.destination = destination;
       for (const source of this.sources.columns) {
-        const maps = { row: bits, destination, source };
+        maps.source = source;
         cells[at++] = meets(words, maps) ? this.#cell(words, maps) : unmatched;
       }
     }
@@ -121,7 +133,7 @@ export class PolicyProgram {
   }
 
   #cell(words: readonly number[], { row, destination, source }: CellMaps): number {
-    const walk = startOfWalk();
+    const walk = this.#start();
     for (const word of words) {
       let bits = (row[word] ?? 0) & (destination[word] ?? 0) & (source[word] ?? 0);
       while (bits !== 0) {
@@ -132,6 +144,14 @@ export class PolicyProgram {
       }
     }
     return this.#endOf(walk);
+  }
+
+  #start(): Walk {
+    const walk = this.#walk;
+    walk.segment = 0;
+    walk.trail.length = 0;
+    walk.logged = false;
+    return walk;
   }
 
   /** No term decided: a denial, or the packet goes on. */
@@ -169,7 +189,10 @@ export class PolicyProgram {
         return 0;
       case 'allow':
       case 'deny':
-        return this.#decided(walk, { cells: this.#termCells, index }, term);
+        return (
+          knownCell(walk, this.#termCells, index) ||
+          this.#decided(walk, { cells: this.#termCells, index }, term)
+        );
       default:
         return term.action satisfies never;
     }
@@ -181,6 +204,8 @@ export class PolicyProgram {
       const segment = this.#segments[walk.segment];
       if (segment === undefined || segment.end > index) return 0;
       if (segment.denial !== null) {
+        const known = knownCell(walk, this.#segmentCells, walk.segment);
+        if (known !== 0) return known;
         const cache = { cells: this.#segmentCells, index: walk.segment };
         return this.#decided(walk, cache, { action: 'deny', decision: segment.denial });
       }
@@ -193,14 +218,11 @@ export class PolicyProgram {
     cache: { readonly cells: Uint32Array; readonly index: number },
     final: { readonly action: RuleAction; readonly decision: Decision },
   ): number {
-    const plain = walk.trail.length === 0;
-    const known = plain ? (cache.cells[cache.index] ?? 0) : 0;
-    if (known !== 0) return known;
     const trace = this.#traceOf([...walk.trail, final.decision]);
     const flags =
       (final.action === 'allow' ? MGY_CELL_ALLOW : 0) | (walk.logged ? MGY_CELL_LOG : 0);
     const cell = ((trace << MGY_CELL_TRACE_SHIFT) | flags) >>> 0;
-    if (plain) cache.cells[cache.index] = cell;
+    if (walk.trail.length === 0) cache.cells[cache.index] = cell;
     return cell;
   }
 }
@@ -215,11 +237,17 @@ class TermsByAtom {
   /** Terms to clear, of those that need no atom. */
   readonly #clearedBy = new Map<AtomId, number[]>();
 
+  /** Of the address in question. */
+  readonly #matching: Uint32Array;
+
   constructor(asked: readonly AtomsAsked[]) {
     this.#asked = asked;
-    this.#atoms = new Set(asked.flatMap(({ positive, negative }) => [...positive, ...negative]));
     this.#base = new Uint32Array(Math.ceil(asked.length / 32));
+    this.#matching = new Uint32Array(this.#base.length);
+    const atoms = new Set<AtomId>();
     for (const [i, { positive, negative }] of asked.entries()) {
+      for (const atom of positive) atoms.add(atom);
+      for (const atom of negative) atoms.add(atom);
       const first = positive[0];
       if (first !== undefined) append(this.#setBy, first, i);
       else {
@@ -227,30 +255,35 @@ class TermsByAtom {
         for (const atom of negative) append(this.#clearedBy, atom, i);
       }
     }
+    this.#atoms = atoms;
   }
 
   keyOf(atoms: readonly AtomId[]): string {
     return atoms.filter((atom) => this.#atoms.has(atom)).join(',');
   }
 
-  /** A bitmap of the caller's own. */
+  /** A bitmap that holds until the next one is asked for. */
   matching(atoms: readonly AtomId[]): Uint32Array {
-    const bits = this.#base.slice();
-    const has = new Set(atoms);
+    const bits = this.#matching;
+    bits.set(this.#base);
+    const has = membershipOf(atoms);
     for (const atom of atoms) {
       for (const term of this.#clearedBy.get(atom) ?? []) clearBit(bits, term);
       for (const i of this.#setBy.get(atom) ?? []) {
         const asked = this.#asked[i];
-        if (
-          asked?.positive.every((other) => has.has(other)) &&
-          !asked.negative.some((other) => has.has(other))
-        ) {
-          setBit(bits, i);
-        }
+        if (asked?.positive.every(has) && !asked.negative.some(has)) setBit(bits, i);
       }
     }
     return bits;
   }
+}
+
+const FEW = 8;
+
+function membershipOf(atoms: readonly AtomId[]): (atom: AtomId) => boolean {
+  if (atoms.length <= FEW) return (atom) => atoms.includes(atom);
+  const set = new Set(atoms);
+  return (atom) => set.has(atom);
 }
 
 interface Walk {
@@ -259,12 +292,14 @@ interface Walk {
   logged: boolean;
 }
 
-const startOfWalk = (): Walk => ({ segment: 0, trail: [], logged: false });
+/** Of a decision reached without Log or Pass on the way; 0: not made yet. */
+const knownCell = (walk: Walk, cells: Uint32Array, index: number): number =>
+  walk.trail.length === 0 ? (cells[index] ?? 0) : 0;
 
 interface CellMaps {
   readonly row: Uint32Array;
-  readonly destination: Uint32Array;
-  readonly source: Uint32Array;
+  destination: Uint32Array;
+  source: Uint32Array;
 }
 
 function meets(words: readonly number[], { row, destination, source }: CellMaps): boolean {
@@ -322,14 +357,21 @@ export class L4Axis {
 /** Interned bitmaps; the hash only narrows the search. */
 class Bitmaps {
   readonly list: Uint32Array[] = [];
-  readonly #byHash = new Map<number, number[]>();
+  readonly #words = new WordSupply();
+  readonly #latest = new Map<number, number>();
+  /** Of each, the one before it with the same hash; -1: none. */
+  readonly #before: number[] = [];
 
   intern(bits: Uint32Array, hash: number): number {
-    for (const index of this.#byHash.get(hash) ?? []) {
+    let index = this.#latest.get(hash) ?? -1;
+    for (; index >= 0; index = this.#before[index] ?? -1) {
       if (equalWords(this.list[index] ?? bits, bits)) return index;
     }
-    append(this.#byHash, hash, this.list.length);
-    return this.list.push(bits.slice()) - 1;
+    const made = this.#words.take(bits.length);
+    made.set(bits);
+    this.#before.push(this.#latest.get(hash) ?? -1);
+    this.#latest.set(hash, this.list.length);
+    return this.list.push(made) - 1;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { AddressClass } from './class-table.js';
 import { equalWords, type PolicyProgram, scramble } from './policy-compiler.js';
+import { WordSupply } from './word-supply.js';
 
 /** A policy set needs more room than one block may have. It is closed, not cut short. */
 export class BlockTooLargeError extends Error {}
@@ -23,7 +24,7 @@ export interface MergedRows {
 /** And who is in which. */
 export interface PolicyMatrix extends MergedRows {
   readonly rowOfClass: ReadonlyMap<number, number>;
-  readonly rowOfKey: ReadonlyMap<string, number>;
+  readonly rowOfKey: Map<string, number>;
 }
 
 const ROWS_MAX = 65_536;
@@ -39,19 +40,23 @@ export function buildMatrix(
   cellsMax: number,
 ): PolicyMatrix {
   const full = new Rows();
-  const fullOfKey = new Map<string, number>();
-  const keyOfClass = new Map<number, string>();
+  const rowOfKey = new Map<string, number>();
+  const rowOfClass = new Map<number, number>();
   for (const { id, atoms } of classes) {
     const key = program.rowKey(atoms);
-    keyOfClass.set(id, key);
-    if (fullOfKey.has(key)) continue;
-    fullOfKey.set(key, full.intern(program.row(atoms)));
+    const known = rowOfKey.get(key);
+    if (known !== undefined) {
+      rowOfClass.set(id, known);
+      continue;
+    }
+    const made = full.intern(program.row(atoms));
+    rowOfKey.set(key, made);
+    rowOfClass.set(id, made);
     if (full.list.length > ROWS_MAX || full.list.length * program.width > 4 * cellsMax) {
       throw new BlockTooLargeError(`${full.list.length} rows of ${program.width} cells and more`);
     }
   }
-  const rowOfClass = new Map([...keyOfClass].map(([id, key]) => [id, fullOfKey.get(key) ?? 0]));
-  return { ...mergeRows(full, program), rowOfClass, rowOfKey: fullOfKey };
+  return { ...mergeRows(full, program), rowOfClass, rowOfKey };
 }
 
 /** Rows for pairs of classes: one of the local address, one of the remote one. */
@@ -117,26 +122,32 @@ function numbered(
 
 function mergeRows(full: Rows, program: PolicyProgram): MergedRows {
   const width = program.sources.columns.length;
-  const destinations = mergeColumns(full.list, program.destinations.columns.length, (cell) =>
-    Math.floor(cell / width),
-  );
-  const sources = mergeColumns(full.list, width, (cell) => cell % width);
+  const height = program.destinations.columns.length;
+  const rows = { first: width, length: width, step: 1 };
+  const columns = { first: 1, length: height, step: width };
+  const destinations = mergeColumns(full.list, { count: height, ...rows });
+  const sources = mergeColumns(full.list, { count: width, ...columns });
   if (destinations.first.length > COLUMNS_MAX || sources.first.length > COLUMNS_MAX) {
     throw new BlockTooLargeError(`${destinations.first.length} columns`);
   }
   const merge = { destinations, sources };
   // Rows differ in some cell, and merged columns are equal in all rows: merged rows still differ.
-  return { ...merge, rows: full.list.map((row) => mergeRow(row, merge) ?? row) };
+  const words = new WordSupply();
+  return { ...merge, rows: full.list.map((row) => mergeRow(row, merge, words) ?? row) };
 }
 
-/** null: the row tells columns apart that are one. */
+/** null: the row tells columns apart that are one. The row itself if nothing is to be merged. */
 export function mergeRow(
   row: Uint32Array,
   merge: { readonly destinations: ColumnMerge; readonly sources: ColumnMerge },
+  words = new WordSupply(),
 ): Uint32Array | null {
   const { destinations, sources } = merge;
   const width = sources.mergedOf.length;
-  const merged = new Uint32Array(destinations.first.length * sources.first.length);
+  const isWhole =
+    destinations.first.length === destinations.mergedOf.length && sources.first.length === width;
+  if (isWhole) return row;
+  const merged = words.take(destinations.first.length * sources.first.length);
   let at = 0;
   for (const d of destinations.first) {
     for (const s of sources.first) merged[at++] = row[d * width + s] ?? 0;
@@ -150,64 +161,105 @@ export function mergeRow(
   return merged;
 }
 
-function mergeColumns(
-  rows: readonly Uint32Array[],
-  count: number,
-  columnOf: (cell: number) => number,
-): ColumnMerge {
+/** Where columns of one axis are in a row: cell i of column c is at c * first + i * step. */
+interface AxisLayout {
+  readonly count: number;
+  readonly first: number;
+  readonly length: number;
+  readonly step: number;
+}
+
+function mergeColumns(rows: readonly Uint32Array[], axis: AxisLayout): ColumnMerge {
+  const { count } = axis;
   if (count === 1) return { mergedOf: [0], first: [0] };
-  const hashes = new Int32Array(count);
-  let salt = 0;
-  const width = rows[0]?.length ?? 0;
-  const columns = Array.from({ length: width }, (_, cell) => columnOf(cell));
-  // Position in the column: the same for every column at the same place along the other axis.
-  const members: number[][] = Array.from({ length: count }, () => []);
-  for (const [cell, column] of columns.entries()) members[column]?.push(cell);
-  for (const row of rows) {
-    for (const [column, cells] of members.entries()) {
-      let hash = hashes[column] ?? 0;
-      for (const cell of cells) hash = Math.imul(hash ^ (row[cell] ?? 0), 0x0100_0193) ^ salt;
-      hashes[column] = scramble(hash);
-    }
-    salt++;
-  }
+  const hashes = columnHashes(rows, axis);
   const same = (a: number, b: number): boolean =>
-    rows.every((row) =>
-      (members[a] ?? []).every((cell, i) => row[cell] === row[members[b]?.[i] ?? 0]),
-    );
+    rows.every((row) => isSameColumn(row, axis, a, b));
   const mergedOf: number[] = [];
   const first: number[] = [];
-  const byHash = new Map<number, number[]>();
+  /** The latest merged column of each hash, and the one before each that has the same; -1: none. */
+  const latest = new Map<number, number>();
+  const before: number[] = [];
   for (let column = 0; column < count; column++) {
-    const candidates = byHash.get(hashes[column] ?? 0) ?? [];
-    let merged = candidates.find((candidate) => same(first[candidate] ?? 0, column));
-    if (merged === undefined) {
+    const hash = hashes[column] ?? 0;
+    let merged = latest.get(hash) ?? -1;
+    while (merged >= 0 && !same(first[merged] ?? 0, column)) merged = before[merged] ?? -1;
+    if (merged < 0) {
+      before.push(latest.get(hash) ?? -1);
       merged = first.push(column) - 1;
-      byHash.set(hashes[column] ?? 0, [...candidates, merged]);
+      latest.set(hash, merged);
     }
     mergedOf.push(merged);
   }
   return { mergedOf, first };
 }
 
+function columnHashes(rows: readonly Uint32Array[], axis: AxisLayout): Int32Array {
+  const hashes = new Int32Array(axis.count);
+  for (let salt = 0; salt < rows.length; salt++) {
+    const row = rows[salt];
+    if (row === undefined) continue;
+    for (let column = 0; column < axis.count; column++) {
+      let hash = hashes[column] ?? 0;
+      const start = column * axis.first;
+      for (let i = 0; i < axis.length; i++) {
+        hash = Math.imul(hash ^ (row[start + i * axis.step] ?? 0), 0x0100_0193) ^ salt;
+      }
+      hashes[column] = scramble(hash);
+    }
+  }
+  return hashes;
+}
+
+function isSameColumn(row: Uint32Array, axis: AxisLayout, a: number, b: number): boolean {
+  for (let i = 0; i < axis.length; i++) {
+    const at = i * axis.step;
+    if (row[a * axis.first + at] !== row[b * axis.first + at]) return false;
+  }
+  return true;
+}
+
 /** Interned rows; the hash only narrows the search. */
 export class Rows {
   readonly list: Uint32Array[] = [];
-  readonly #byHash = new Map<number, number[]>();
+  readonly #words = new WordSupply();
+  /** The latest row of each hash, and the one before each row that has the same; -1: none. */
+  readonly #latest = new Map<number, number>();
+  readonly #before: number[] = [];
 
   find(row: Uint32Array): number | undefined {
-    return this.#byHash.get(hashOf(row))?.find((i) => equalWords(this.list[i] ?? row, row));
+    return this.#find(row, hashOf(row));
   }
 
+  /** A copy, if it is new: the caller's may change. */
   intern(row: Uint32Array): number {
     const hash = hashOf(row);
-    const same = this.#byHash.get(hash);
-    const known = same?.find((i) => equalWords(this.list[i] ?? row, row));
+    const known = this.#find(row, hash);
     if (known !== undefined) return known;
+    const copy = this.#words.take(row.length);
+    copy.set(row);
+    return this.#add(copy, hash);
+  }
+
+  /** A new row that will not change. */
+  adopt(row: Uint32Array): void {
+    this.#add(row, hashOf(row));
+  }
+
+  #add(row: Uint32Array, hash: number): number {
     const index = this.list.push(row) - 1;
-    if (same === undefined) this.#byHash.set(hash, [index]);
-    else same.push(index);
+    this.#before.push(this.#latest.get(hash) ?? -1);
+    this.#latest.set(hash, index);
     return index;
+  }
+
+  #find(row: Uint32Array, hash: number): number | undefined {
+    let index = this.#latest.get(hash) ?? -1;
+    while (index >= 0) {
+      if (equalWords(this.list[index] ?? row, row)) return index;
+      index = this.#before[index] ?? -1;
+    }
+    return undefined;
   }
 }
 

@@ -13,6 +13,7 @@ import {
   type PolicyStore,
   specKey,
 } from './policy-store.js';
+import type { RuleUses } from './prepared-rules.js';
 import type { TraceTable } from './traces.js';
 import { TwoSidedBlock } from './two-sided-block.js';
 
@@ -30,8 +31,6 @@ export interface PolicySet {
   readonly spec: PolicySetSpec;
   readonly index: number;
   references: number;
-  /** The rules changed since they were compiled. */
-  dirty: boolean;
   current: Compiled;
   /** Rules that packets are to see next. */
   next: Compiled | null;
@@ -42,7 +41,7 @@ export interface PolicySet {
   generation: number;
   /** A block was too large for this many classes: tried again when there are fewer. */
   tooLargeAt: number;
-  uses: ReturnType<PolicyStore['setsOf']>;
+  uses: readonly RuleUses[];
 }
 
 const NOTHING: Compiled = { program: null, atoms: null, error: null };
@@ -62,6 +61,16 @@ export class PolicySets {
   readonly #byKey = new Map<string, PolicySet>();
   /** Unreferenced, still shown to packets until the commit ends. */
   readonly #dying = new Set<PolicySet>();
+  /** Whose rules changed since they were compiled, or are about to be compiled for the first time. */
+  readonly #dirty = new Set<PolicySet>();
+  /** Compiled in this commit. */
+  readonly #compiled = new Set<PolicySet>();
+  /** In use, but no packet is judged by them yet. */
+  readonly #unshown = new Set<PolicySet>();
+  /** Whose block would be too large for the classes there are. */
+  readonly #tooLarge = new Set<PolicySet>();
+  #blocks = 0;
+  #hasNewErrors = false;
   #retired: (() => void)[] = [];
 
   constructor(parts: {
@@ -90,11 +99,13 @@ export class PolicySets {
       return known;
     }
     const made: PolicySet = {
-      ...{ key, spec, index: this.#pool.allocate(), references: 1, dirty: true, shown: false },
+      ...{ key, spec, index: this.#pool.allocate(), references: 1, shown: false },
       ...{ current: NOTHING, next: null, block: null, generation: 0, tooLargeAt: 0 },
-      uses: { all: new Set(), ports: new Set() },
+      uses: [],
     };
     this.#byKey.set(key, made);
+    this.#dirty.add(made);
+    this.#unshown.add(made);
     return made;
   }
 
@@ -107,7 +118,7 @@ export class PolicySets {
     for (const set of this.#byKey.values()) {
       const { tiers, profiles } = set.spec;
       const policies = tiers.flatMap((tier) => tier.policies);
-      if ([...policies, ...profiles].some((id) => changed.has(id))) set.dirty = true;
+      if ([...policies, ...profiles].some((id) => changed.has(id))) this.#dirty.add(set);
     }
   }
 
@@ -115,10 +126,10 @@ export class PolicySets {
   onIpSets(existence: ReadonlySet<IpSetId>, ports: ReadonlySet<IpSetId>): void {
     if (existence.size + ports.size === 0) return;
     for (const set of this.#byKey.values()) {
-      const touched =
-        [...existence].some((id) => set.uses.all.has(id)) ||
-        [...ports].some((id) => set.uses.ports.has(id));
-      if (touched) set.dirty = true;
+      const touched = set.uses.some(
+        (uses) => namesAny(uses.all, existence) || namesAny(uses.ports, ports),
+      );
+      if (touched) this.#dirty.add(set);
     }
   }
 
@@ -135,10 +146,12 @@ export class PolicySets {
     };
     for (const set of this.#dying) letGo(set.current);
     const classes = this.#context.classes.size;
-    for (const set of this.live()) {
-      if (!set.dirty && classes >= set.tooLargeAt) continue;
-      set.dirty = false;
+    for (const set of this.#tooLarge) if (classes < set.tooLargeAt) this.#dirty.add(set);
+    for (const set of this.#dirty) {
+      if (set.references === 0) continue;
+      this.#dirty.delete(set);
       set.next = this.#compile(set);
+      this.#compiled.add(set);
       letGo(set.current);
     }
     for (const lease of leases) for (const id of lease.ids()) this.#addresses.releaseAtom(id);
@@ -148,8 +161,20 @@ export class PolicySets {
     }
   }
 
-  live(): PolicySet[] {
-    return [...this.#byKey.values()].filter((set) => set.references > 0);
+  /** In use and compiled in this commit. */
+  compiled(): PolicySet[] {
+    return [...this.#compiled].filter(({ next }) => next !== null);
+  }
+
+  /** In use, and no packet is judged by them yet. */
+  unshown(): PolicySet[] {
+    return [...this.#unshown].filter(({ references }) => references > 0);
+  }
+
+  /** Packets are judged by it from here on. */
+  onShown(set: PolicySet): void {
+    set.shown = true;
+    this.#unshown.delete(set);
   }
 
   /** Those that packets may be judged by. */
@@ -161,9 +186,22 @@ export class PolicySets {
     return this.#byKey.size;
   }
 
+  /** Whether the error of some set may be another since this was last asked. */
+  takeNewErrors(): boolean {
+    const hasNewErrors = this.#hasNewErrors;
+    this.#hasNewErrors = false;
+    return hasNewErrors;
+  }
+
+  /** Sets with a block. */
+  get blocks(): number {
+    return this.#blocks;
+  }
+
   /** Writes a block for the rules that are to be shown. Nothing refers to it yet. */
   build(set: PolicySet, as?: ReadonlyMap<number, number>): Block | null {
     set.tooLargeAt = 0;
+    this.#tooLarge.delete(set);
     const compiled = set.next ?? set.current;
     if (compiled.program === null) return null;
     try {
@@ -172,6 +210,7 @@ export class PolicySets {
     } catch (error) {
       if (!(error instanceof BlockTooLargeError)) throw error;
       set.tooLargeAt = this.#context.classes.size;
+      this.#tooLarge.add(set);
       const closed = { ...compiled, error: `policy too large: ${error.message}` };
       if (set.next === null) set.current = closed;
       else set.next = closed;
@@ -191,6 +230,8 @@ export class PolicySets {
   flip(set: PolicySet, block: Block | null): void {
     const old = set.block;
     set.block = block;
+    this.#hasNewErrors = true;
+    this.#blocks += (block === null ? 0 : 1) - (old === null ? 0 : 1);
     set.generation = (set.generation + 1) & 0xffff;
     this.describe(set.index, block, set.generation);
     if (old !== null) this.#retired.push(() => old.free());
@@ -218,8 +259,11 @@ export class PolicySets {
   retire(): void {
     for (const release of this.#retired) release();
     this.#retired = [];
+    this.#compiled.clear();
     for (const set of this.#dying) {
       this.#byKey.delete(set.key);
+      for (const index of [this.#dirty, this.#unshown, this.#tooLarge]) index.delete(set);
+      if (set.block !== null) this.#blocks--;
       set.block?.free();
       this.#pool.free(set.index);
     }
@@ -227,7 +271,7 @@ export class PolicySets {
   }
 
   #compile(set: PolicySet): Compiled {
-    set.uses = this.#store.setsOf(set.spec);
+    set.uses = this.#store.usesOf(set.spec);
     const atoms = new AtomLease((source) => this.#addresses.acquireAtom(source));
     try {
       const program = new PolicyProgram(this.#store.ruleList(set.spec, atoms.get), this.#traces);
@@ -239,4 +283,10 @@ export class PolicySets {
       return { program: null, atoms: null, error: error.message };
     }
   }
+}
+
+function namesAny(names: ReadonlySet<IpSetId>, changed: ReadonlySet<IpSetId>): boolean {
+  if (names.size === 0) return false;
+  for (const id of changed) if (names.has(id)) return true;
+  return false;
 }

@@ -1,26 +1,15 @@
 import type {
   DesiredPolicy,
   DesiredProfile,
-  DesiredRule,
   DesiredTier,
-  IpSetId,
   PolicyId,
   ProfileId,
 } from '../../../model/desired.js';
 import type { AtomSource } from './address-classes.js';
-import { atomKey } from './address-classes.js';
 import type { IpSets } from './ip-sets.js';
 import type { Segment, Term } from './policy-compiler.js';
-import {
-  type AtomTerm,
-  anyPortSetsOf,
-  type LocalFacts,
-  type LocalUses,
-  localUsesOf,
-  remotePortSetsOf,
-  setsOf,
-  termsOf,
-} from './rule-terms.js';
+import { type KeyedAtom, PreparedRules, type RuleUses } from './prepared-rules.js';
+import type { LocalFacts, LocalUses } from './rule-terms.js';
 import type { Decision, Direction } from './traces.js';
 
 /** What makes two local addresses be judged alike in one direction. */
@@ -49,16 +38,28 @@ export interface RuleList {
 export class MissingReferentError extends Error {}
 
 type Rules = Pick<DesiredPolicy, Direction>;
+type Owner =
+  | { readonly by: 'policy'; readonly id: PolicyId }
+  | { readonly by: 'profile'; readonly id: ProfileId };
 
 /** Policies and profiles as they were sent, and what specs make of them. */
 export class PolicyStore {
   readonly policies = new Map<PolicyId, DesiredPolicy>();
   readonly profiles = new Map<ProfileId, DesiredProfile>();
   readonly #ipSets: IpSets;
-  readonly #uses = new WeakMap<Rules, Map<Direction, LocalUses>>();
+  readonly #prepared: Readonly<Record<Direction, WeakMap<Rules, Map<string, PreparedRules>>>> = {
+    ingress: new WeakMap(),
+    egress: new WeakMap(),
+  };
+  #portsVersion = 1;
 
   constructor(ipSets: IpSets) {
     this.#ipSets = ipSets;
+  }
+
+  /** Some named-port set defines other ports than before. */
+  onPortsChanged(): void {
+    this.#portsVersion++;
   }
 
   static tiersOf(tiers: readonly DesiredTier[], direction: Direction): PolicySetSpec['tiers'] {
@@ -73,50 +74,36 @@ export class PolicyStore {
 
   /** What the rules of a spec ask about the local address. */
   localUses(spec: Omit<PolicySetSpec, 'local' | 'end'>): LocalUses[] {
-    return this.#rulesOf(spec).map((rules) => {
-      const known = this.#uses.get(rules) ?? new Map<Direction, LocalUses>();
-      this.#uses.set(rules, known);
-      const uses = known.get(spec.direction) ?? localUsesOf(rules[spec.direction], spec.direction);
-      known.set(spec.direction, uses);
-      return uses;
-    });
+    return this.#rulesOf(spec).map(({ local }) => local);
   }
 
   /** IP sets whose arrival, removal or (ports) change of content changes the compiled rules. */
-  setsOf(spec: PolicySetSpec): { readonly all: Set<IpSetId>; readonly ports: Set<IpSetId> } {
-    const rules = this.#rulesOf(spec).flatMap((list) => list[spec.direction]);
-    return {
-      all: new Set(rules.flatMap(setsOf)),
-      ports: new Set(
-        rules.flatMap((rule) =>
-          spec.local === null ? anyPortSetsOf(rule) : remotePortSetsOf(rule, spec.direction),
-        ),
-      ),
-    };
+  usesOf(spec: PolicySetSpec): readonly RuleUses[] {
+    return this.#rulesOf(spec).map((rules) => rules.uses(spec.local));
   }
 
   /** Throws MissingReferentError. */
-  ruleList(spec: PolicySetSpec, acquire: (source: AtomSource) => number): RuleList {
+  ruleList(spec: PolicySetSpec, acquire: (atom: KeyedAtom) => number): RuleList {
     const terms: Term[] = [];
     const segments: Segment[] = [];
-    const { direction } = spec;
-    const append = (rules: Rules, decisionOf: (rule: DesiredRule) => Decision): void => {
-      for (const rule of rules[direction]) {
-        this.#requireSets(rule, decisionOf(rule));
-        const decision = decisionOf(rule);
-        for (const term of termsOf(rule, { ...spec, ipSets: this.#ipSets })) {
-          const { destination, source } = term;
-          const far = idsOf(term, acquire);
-          const near = idsOf(term.near, acquire);
-          terms.push({ action: rule.action, decision, ...far, near, destination, source });
-        }
+    const { direction, local } = spec;
+    const seen = new Set<Rules>();
+    const append = (rules: Rules, owner: Owner): void => {
+      // Decisions of a policy that is listed twice are not one: what was logged twice was logged twice.
+      const prepared = seen.has(rules)
+        ? prepare(rules, direction, owner)
+        : this.#prepare(rules, direction, owner);
+      seen.add(rules);
+      this.#requireSets(prepared, direction, owner);
+      for (const term of prepared.terms(local, this.#ipSets, this.#portsVersion)) {
+        terms.push(term.withAtoms(acquire));
       }
     };
     for (const tier of spec.tiers) {
       for (const id of tier.policies) {
         const policy = this.policies.get(id);
         if (policy === undefined) throw new MissingReferentError(`policy ${id} is not known`);
-        append(policy, ({ index }) => ({ by: 'policy', id, direction, index }));
+        append(policy, { by: 'policy', id });
       }
       const denial: Decision = { by: 'end-of-tier', tier: tier.name, direction };
       segments.push({ end: terms.length, denial: tier.defaultAction === 'deny' ? denial : null });
@@ -128,7 +115,7 @@ export class PolicyStore {
         segments.push({ end: terms.length, denial });
         return { terms, segments };
       }
-      append(profile, ({ index }) => ({ by: 'profile', id, direction, index }));
+      append(profile, { by: 'profile', id });
       segments.push({ end: terms.length, denial: null });
     }
     const denial: Decision | null = spec.end === 'continue' ? null : { by: 'no-match', direction };
@@ -136,29 +123,57 @@ export class PolicyStore {
     return { terms, segments };
   }
 
-  #requireSets(rule: DesiredRule, decision: Decision): void {
-    const missing = setsOf(rule).find((id) => this.#ipSets.get(id) === undefined);
-    if (missing === undefined) return;
-    const owner = 'id' in decision ? decision.id : '';
+  #requireSets(prepared: PreparedRules, direction: Direction, { by, id }: Owner): void {
+    const missing = prepared.missing(this.#ipSets);
+    if (missing === null) return;
     throw new MissingReferentError(
-      `${decision.by} ${owner}, ${decision.direction} rule ${rule.index}: IP set ${missing} is not known`,
+      `${by} ${id}, ${direction} rule ${missing.rule.index}: IP set ${missing.id} is not known`,
     );
   }
 
-  #rulesOf(spec: Omit<PolicySetSpec, 'local' | 'end'>): Rules[] {
-    const policies = spec.tiers.flatMap((tier) => tier.policies.map((id) => this.policies.get(id)));
-    const profiles = spec.profiles.map((id) => this.profiles.get(id));
-    return [...policies, ...profiles].filter((rules) => rules !== undefined);
+  #rulesOf({ tiers, profiles, direction }: Omit<PolicySetSpec, 'local' | 'end'>): PreparedRules[] {
+    const prepared: PreparedRules[] = [];
+    for (const { policies } of tiers) {
+      for (const id of policies) {
+        const rules = this.policies.get(id);
+        if (rules !== undefined)
+          prepared.push(this.#prepare(rules, direction, { by: 'policy', id }));
+      }
+    }
+    for (const id of profiles) {
+      const rules = this.profiles.get(id);
+      if (rules !== undefined)
+        prepared.push(this.#prepare(rules, direction, { by: 'profile', id }));
+    }
+    return prepared;
   }
+
+  #prepare(rules: Rules, direction: Direction, owner: Owner): PreparedRules {
+    let byOwner = this.#prepared[direction].get(rules);
+    if (byOwner === undefined) {
+      byOwner = new Map();
+      this.#prepared[direction].set(rules, byOwner);
+    }
+    // Policies and profiles may have one name, but not one object: of each kind the name is enough.
+    const known = byOwner.get(owner.id);
+    if (known !== undefined) return known;
+    const made = prepare(rules, direction, owner);
+    byOwner.set(owner.id, made);
+    return made;
+  }
+}
+
+function prepare(rules: Rules, direction: Direction, owner: Owner): PreparedRules {
+  return new PreparedRules(rules[direction], direction, ({ index }) => ({
+    ...owner,
+    direction,
+    index,
+  }));
 }
 
 export function specKey(spec: PolicySetSpec): string {
   const { direction, tiers, profiles, local, end = 'deny' } = spec;
   return JSON.stringify([direction, tiers, profiles, local?.key ?? null, end]);
-}
-
-function idsOf({ positive, negative }: AtomTerm, acquire: (source: AtomSource) => number) {
-  return { positive: positive.map(acquire), negative: negative.map(acquire) };
 }
 
 /** Acquires each source once per program and lists what was acquired. */
@@ -170,8 +185,7 @@ export class AtomLease {
     this.#acquire = acquire;
   }
 
-  readonly get = (source: AtomSource): number => {
-    const key = atomKey(source);
+  readonly get = ({ key, source }: KeyedAtom): number => {
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
     const id = this.#acquire(source);

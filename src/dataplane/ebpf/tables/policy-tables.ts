@@ -296,7 +296,7 @@ export class PolicyTables {
       classes: classes.used,
       l4Classes: l4Classes.used,
       policySets: this.#pools.policySets.used,
-      blocks: this.#sets.shown().filter(({ block }) => block !== null).length,
+      blocks: this.#sets.blocks,
       lines: this.#arena.used,
       nodes: nodes.used,
       infos: infos.used,
@@ -345,6 +345,7 @@ export class PolicyTables {
     this.#sets.retire();
     this.#endpoints.retire();
     this.#hosts.retire();
+    if (this.#sets.takeNewErrors()) this.#endpoints.forgetErrors();
   }
 
   #changeMembers(id: IpSetId, change: () => readonly MemberChange[]): void {
@@ -356,7 +357,9 @@ export class PolicyTables {
     const ports = new Set(this.#ipSets.get(id)?.ports.keys());
     const same =
       ports.size === portsBefore.size && [...ports].every((port) => portsBefore.has(port));
-    if (!same) this.#changedSets.ports.add(id);
+    if (same) return;
+    this.#changedSets.ports.add(id);
+    this.#store.onPortsChanged();
   }
 
   #makePools(): Readonly<Record<Exclude<TableName, 'arena'>, IndexPool>> {

@@ -79,7 +79,7 @@ export class Publication {
   }
 
   run(): void {
-    const changing = this.#parts.sets.live().filter((set) => set.shown && set.next !== null);
+    const changing = this.#parts.sets.compiled().filter((set) => set.shown);
     const reclassed = this.#moves.filter(changesClass);
     const others =
       changing.length > 0 || this.#switches.length > 0 || this.#newRecords().length > 0;
@@ -100,6 +100,7 @@ export class Publication {
 
   /** Chooses for each pair of classes whether its addresses can go straight to the final one. */
   #prepareClasses(moves: readonly Move[]): void {
+    if (moves.length === 0) return;
     const { classes, sets } = this.#parts;
     const blocks = sets.shown().flatMap(({ block }) => (block === null ? [] : [block]));
     for (const move of moves) {
@@ -146,7 +147,7 @@ export class Publication {
 
   #buildBlocks(changing: readonly PolicySet[], detour: boolean): void {
     const { sets } = this.#parts;
-    const build = new Set([...changing, ...sets.live().filter((set) => !set.shown)]);
+    const build = new Set([...changing, ...sets.unshown()]);
     // Where an endpoint arrives, its peers must already be judged by what they will be.
     const arrivals = [
       ...this.#switches.map(({ to }) => to),
@@ -158,7 +159,7 @@ export class Publication {
   }
 
   #newRecords(): ServedAddress[] {
-    return [...this.#parts.endpoints.served.values()].filter(({ shown }) => shown === null);
+    return [...this.#parts.endpoints.touched].filter(({ shown }) => shown === null);
   }
 
   /** Whether the set's block tells the old and the new class of some address apart. */
@@ -195,8 +196,8 @@ export class Publication {
 
   /** New records are whole before a leaf leads to them; others change by one word per direction. */
   #settleEndpoints(): void {
-    const { endpoints, eps, stores } = this.#parts;
-    for (const served of endpoints.served.values()) {
+    const { endpoints, eps, sets, stores } = this.#parts;
+    for (const served of endpoints.touched) {
       const { index, want, shown, ifindex } = served;
       const first = index * EP_WORDS;
       if (shown === null) {
@@ -212,20 +213,20 @@ export class Publication {
       }
       if (shown?.ingress === want.ingress && shown.egress === want.egress) continue;
       served.shown = want;
-      for (const direction of DIRECTIONS) want[direction].shown = true;
+      for (const direction of DIRECTIONS) sets.onShown(want[direction]);
     }
   }
 
   /** Word by word: each stage of each interface changes over by itself. Freed records are left at zero. */
   #settleHosts(): void {
-    const { hosts, heps, stores } = this.#parts;
+    const { hosts, heps, sets, stores } = this.#parts;
     for (const record of [...hosts.records.values(), ...hosts.removed]) {
       if (record.shown === record.want) continue;
       for (const [stage, set] of record.want.entries()) {
         const word = record.index * HEP_WORDS + stage;
         const index = set?.index ?? 0;
         if (heps[word] !== index) stores.word(heps, word, index);
-        if (set !== null) set.shown = true;
+        if (set !== null) sets.onShown(set);
       }
       record.shown = record.want;
     }
@@ -273,7 +274,7 @@ function switchesOf({ endpoints, eps }: PublicationParts): Switch[] {
       if (from !== undefined && from !== to) switches.push({ view: eps, word, from, to });
     }
   };
-  for (const address of endpoints.served.values()) add(address, true);
+  for (const address of endpoints.touched) add(address, true);
   for (const address of endpoints.removed) add(address, false);
   return switches;
 }

@@ -23,6 +23,8 @@ export class TraceTable {
   readonly #byId = new Map<number, Trace>();
   readonly #slots = new Map<number, number>();
   readonly #unused = new Set<Trace>();
+  /** Traces of one decision: the same object is asked for by every set that has the rule. */
+  readonly #ofDecision = new WeakMap<Decision, Trace>();
   readonly #unusedMax: number;
 
   constructor(unusedMax = 16_384) {
@@ -40,15 +42,12 @@ export class TraceTable {
   }
 
   acquire(decisions: readonly Decision[]): number {
-    const key = decisionsKey(decisions);
-    let trace = this.#byKey.get(key);
-    if (trace === undefined) {
-      trace = { id: this.#freeId(key), key, decisions: [...decisions], references: 0 };
-      this.#byKey.set(key, trace);
-      this.#byId.set(trace.id, trace);
-      const slot = trace.id & SLOT_MASK;
-      this.#slots.set(slot, (this.#slots.get(slot) ?? 0) + 1);
-    }
+    const [first] = decisions;
+    const only = decisions.length === 1 ? first : undefined;
+    const seen = only === undefined ? undefined : this.#ofDecision.get(only);
+    const isHeld = seen !== undefined && this.#byId.get(seen.id) === seen;
+    const trace = isHeld ? seen : this.#find(decisions);
+    if (only !== undefined && !isHeld) this.#ofDecision.set(only, trace);
     trace.references++;
     this.#unused.delete(trace);
     return trace.id;
@@ -77,6 +76,18 @@ export class TraceTable {
     const left = (this.#slots.get(slot) ?? 1) - 1;
     if (left === 0) this.#slots.delete(slot);
     else this.#slots.set(slot, left);
+  }
+
+  #find(decisions: readonly Decision[]): Trace {
+    const key = decisionsKey(decisions);
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const made = { id: this.#freeId(key), key, decisions: [...decisions], references: 0 };
+    this.#byKey.set(key, made);
+    this.#byId.set(made.id, made);
+    const slot = made.id & SLOT_MASK;
+    this.#slots.set(slot, (this.#slots.get(slot) ?? 0) + 1);
+    return made;
   }
 
   /** The hash, or the next number after it whose slot nobody has; with every slot taken, one is shared. */
