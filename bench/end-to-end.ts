@@ -1,5 +1,5 @@
 /**
- * Two workloads of one host, with Margay and with plain routing, by the method of docs/performance.md: a topology of
+ * Two workloads of one host, or of two, with Margay and with plain routing, by the method of docs/performance.md: a topology of
  * its own for each configuration, never reconfigured; all configurations in every round, in an order that is random
  * and balanced by position; client, server and softirq on one CPU, so that a rate is the inverse of a cost.
  */
@@ -17,11 +17,11 @@ export type LoadTest = 'rr' | 'crr' | 'stream';
 const ECHO_PORT = '9001';
 const DISCARD_PORT = '9000';
 
-const workload = (name: string, last: number): WorkloadPlan => ({
+const workload = (name: string, last: number, host = 'h1'): WorkloadPlan => ({
   name,
-  host: 'h1',
+  host,
   namespace: 'default',
-  address: `10.65.1.${last}`,
+  address: `10.65.${host.slice(1)}.${last}`,
   labels: { app: name },
   profiles: ['open'],
 });
@@ -29,6 +29,14 @@ const PLAN: LabPlan = {
   hosts: ['h1'],
   workloads: [workload('client', 1), workload('server', 2)],
 };
+
+/** The underlay carries 1500 bytes, so that workloads get 20 less where an outer header is added. */
+const twoHosts = (workloadMtu: number): LabPlan => ({
+  hosts: ['h1', 'h2'],
+  workloads: [workload('client', 1, 'h1'), workload('server', 2, 'h2')],
+  workloadMtu,
+  environment: { NO_DEFAULT_POOLS: 'true' },
+});
 
 const OPEN_PROFILE = {
   apiVersion: 'projectcalico.org/v3',
@@ -64,6 +72,8 @@ export function rulesManifest(rules: number): string {
 
 export interface Configuration {
   readonly name: string;
+  /** Default: client and server on one host. */
+  readonly plan?: LabPlan;
   readonly build: (lab: Lab) => Promise<void>;
 }
 
@@ -100,6 +110,51 @@ export function withMargay(rules: number): Configuration {
   };
 }
 
+/** Two hosts that know each other's workloads, and nothing else: no policy, no encapsulation. */
+export const PLAIN_HOSTS: Configuration = {
+  name: 'plain',
+  plan: twoHosts(1500),
+  build: async (lab) => {
+    for (const { name, netns } of lab.hosts.values()) {
+      await lab.inHost(name, ['tee', '/proc/sys/net/ipv4/ip_forward'], '1');
+      ip('route add 169.254.1.1/32 dev eth0', netns);
+      for (const entry of lab.workloads.values()) {
+        if (entry.host !== name) {
+          ip(`route add ${entry.address}/32 via ${lab.host(entry.host).address}`, netns);
+          continue;
+        }
+        ip(`route add ${entry.address}/32 dev ${entry.interfaceName}`, netns);
+        const setting = `/proc/sys/net/ipv4/conf/${entry.interfaceName}/proxy_arp`;
+        await lab.inHost(name, ['tee', setting], '1');
+      }
+    }
+  },
+};
+
+/** The same two hosts with policy of so many rules at both ends, on the wire as they are or in IP-in-IP. */
+export function overlay(ipipMode: 'Always' | 'Never', rules: number): Configuration {
+  const name = ipipMode === 'Always' ? `ipip-${rules}` : `routed-${rules}`;
+  return {
+    name,
+    plan: twoHosts(ipipMode === 'Always' ? 1480 : 1500),
+    build: async (lab) => {
+      const pool = {
+        apiVersion: 'projectcalico.org/v3',
+        kind: 'IPPool',
+        metadata: { name: 'workloads' },
+        spec: { cidr: '10.65.0.0/16', ipipMode },
+      };
+      await lab.startAgents();
+      await lab.mustMargay(['apply', '-f', '-'], JSON.stringify(pool));
+      await lab.mustMargay(['apply', '-f', '-'], JSON.stringify(OPEN_PROFILE));
+      await lab.mustMargay(['apply', '-f', '-'], rulesManifest(rules));
+      for (const entry of lab.workloads.values()) {
+        await lab.mustMargay(['apply', '-f', '-', '--wait'], workloadManifest(entry));
+      }
+    },
+  };
+}
+
 class Topology implements AsyncDisposable {
   readonly #lab: Lab;
 
@@ -108,7 +163,7 @@ class Topology implements AsyncDisposable {
   }
 
   static async open(configuration: Configuration): Promise<Topology> {
-    const lab = await Lab.build(PLAN);
+    const lab = await Lab.build(configuration.plan ?? PLAN);
     try {
       await configuration.build(lab);
       const { netns } = lab.workload('server');
