@@ -11,7 +11,29 @@ export interface LogOptions {
 
 export function createLog(name: string, options: LogOptions = {}): Log {
   const stream = options.stream ?? destination({ dest: 2, sync: true });
-  return pino({ name, level: options.level ?? 'info', base: null }, stream);
+  const descendants: WeakRef<Logger>[] = [];
+  const log: Logger = pino(
+    {
+      name,
+      level: options.level ?? 'info',
+      base: null,
+      onChild: (child: Logger) => descendants.push(new WeakRef(child)),
+    },
+    stream,
+  );
+  families.set(log, descendants);
+  return log;
+}
+
+const families = new WeakMap<Logger, WeakRef<Logger>[]>();
+
+/** Of a log made by createLog and of everything it was handed on as. */
+export function setLogLevel(log: Log, level: string): void {
+  log.level = level;
+  for (const reference of families.get(log) ?? []) {
+    const child = reference.deref();
+    if (child !== undefined) child.level = level;
+  }
 }
 
 /** Says nothing: for tests and for library code that was given no log. */

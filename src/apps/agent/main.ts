@@ -1,74 +1,75 @@
 /** `margay agent`: from arguments and environment to a running agent, and its orderly end. */
 import { existsSync } from 'node:fs';
-import { hostname as osHostname } from 'node:os';
 import { Command, CommanderError } from 'commander';
 import { CodedError, errorMessage } from '../../base/error.js';
-import { createLog, type Log } from '../../base/log.js';
+import { setLogLevel } from '../../base/log.js';
 import { ResourceStack } from '../../base/resource-stack.js';
 import { productVersion } from '../../base/version.js';
-import { type Connection, connectionFrom } from '../../datastore/connection.js';
 import { openDatastore } from '../../datastore/open.js';
 import { Agent } from './agent.js';
 import { cleanup } from '../../dataplane/ebpf/cleanup.js';
 import { VERDICT_PATH } from '../../observe/agent-protocol.js';
+import { ConfigurationRestart, ConfigurationWatch } from './configuration-watch.js';
 import { ControlServer } from './control-server.js';
 import type { EbpfDataplane } from '../../dataplane/ebpf/driver.js';
 import { chooseDataplane, openDataplane } from './dataplane-choice.js';
 import { FlowObservation } from './flow-observation.js';
 import { addFlowMetrics } from './flow-metrics.js';
-import { HttpServer } from './http-server.js';
+import type { Routes } from './http-server.js';
+import { HttpServers, LIVE_SERVER_PARAMETERS } from './http-servers.js';
 import { AgentMetrics } from './metrics.js';
 import { NodeStartUp } from './node/start-up.js';
-import { type ParameterValues, parseParameters } from './parameters.js';
+import type { ParameterValues } from './parameters.js';
+import { printConfiguration } from './print-configuration.js';
 import { RunDir } from './run-dir.js';
+import {
+  effectiveConfiguration,
+  goodSettings,
+  levelOf,
+  type Settings,
+  storedSettings,
+} from './settings.js';
 import { verdictRoute } from './verdict-route.js';
 
-interface Settings {
-  readonly values: ParameterValues;
-  readonly hostname: string;
-  readonly runDir: string;
-  readonly bpfDir: string;
-  readonly connection: Connection;
-  readonly log: Log;
-}
+/** Exit status that tells a supervisor to start the agent again (spec/config.md 2.3). */
+const EXIT_RESTART = 129;
 
-const PINO_LEVELS: Readonly<Record<string, string>> = {
-  Trace: 'trace',
-  Debug: 'debug',
-  Info: 'info',
-  Warning: 'warn',
-  Error: 'error',
-  Fatal: 'fatal',
-  none: 'silent',
-};
+const LIVE_PARAMETERS: ReadonlySet<string> = new Set([
+  'LogSeverityScreen',
+  ...LIVE_SERVER_PARAMETERS,
+]);
 
-function readSettings(environment: NodeJS.ProcessEnv): Settings {
-  const { values, warnings } = parseParameters(environment);
-  const log = createLog('margay-agent', { level: PINO_LEVELS[values.LogSeverityScreen] ?? 'info' });
-  for (const warning of warnings) log.warn({ warning }, 'unknown parameter');
+type Restart = (reason: ConfigurationRestart) => void;
+
+/** @param unready why the agent is not ready; undefined when it is */
+function healthRoutes(unready: () => string | undefined): Routes {
   return {
-    values,
-    hostname: values.FelixHostname || environment['NODENAME'] || osHostname().trim().toLowerCase(),
-    runDir: environment['MARGAY_RUN_DIR'] || '/run/margay',
-    bpfDir: environment['MARGAY_BPF_DIR'] || '/sys/fs/bpf/margay',
-    connection: connectionFrom(environment),
-    log,
+    '/liveness': () => ({ status: 200, body: 'live\n' }),
+    '/readiness': () => {
+      const reason = unready();
+      return reason === undefined
+        ? { status: 200, body: 'ready\n' }
+        : { status: 503, body: `${reason}\n` };
+    },
   };
 }
 
 interface Served {
-  readonly settings: Settings;
+  readonly values: ParameterValues;
+  readonly hostname: string;
   readonly runDir: RunDir;
   readonly agent: Agent;
   readonly dataplane: EbpfDataplane;
   readonly flows: FlowObservation;
+  /** Why the agent is not ready; undefined when it is. */
+  readonly unready: () => string | undefined;
 }
 
 /** Control socket, health and metrics. */
 async function serve(
   servers: ResourceStack,
-  { settings: { values, hostname }, runDir, agent, dataplane, flows }: Served,
-): Promise<void> {
+  { values, hostname, runDir, agent, dataplane, flows, unready }: Served,
+): Promise<HttpServers> {
   const verdict = verdictRoute({
     host: hostname,
     dataplane: dataplane.name,
@@ -80,38 +81,27 @@ async function serve(
   });
   const routes = { [VERDICT_PATH]: verdict, ...flows.routes() };
   servers.own(await ControlServer.listen(runDir.path, routes));
-  if (values.HealthEnabled) {
-    servers.own(
-      await HttpServer.listen({
-        host: values.HealthHost,
-        port: values.HealthPort,
-        routes: {
-          '/liveness': () => ({ status: 200, body: 'live\n' }),
-          '/readiness': () =>
-            agent.ready
-              ? { status: 200, body: 'ready\n' }
-              : { status: 503, body: 'not in sync and programmed yet\n' },
-        },
-      }),
-    );
-  }
-  if (values.PrometheusMetricsEnabled) {
-    const metrics = new AgentMetrics(agent, dataplane);
-    addFlowMetrics(metrics.registry, { flows, policies: values.PolicyMetrics });
-    servers.own(
-      await HttpServer.listen({
-        host: values.PrometheusMetricsHost,
-        port: values.PrometheusMetricsPort,
-        routes: { '/metrics': () => metrics.answer() },
-      }),
-    );
-  }
+  const metrics = new AgentMetrics(agent, dataplane);
+  addFlowMetrics(metrics.registry, { flows, policies: values.PolicyMetrics });
+  const http = servers.own(
+    new HttpServers({
+      health: healthRoutes(unready),
+      metrics: { '/metrics': () => metrics.answer() },
+    }),
+  );
+  await http.apply(values);
+  return http;
 }
 
-async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> {
-  const { values, hostname, log } = settings;
+async function runAgent(
+  settings: Settings,
+  { signal, restart }: { readonly signal: AbortSignal; readonly restart: Restart },
+): Promise<void> {
+  const { hostname, log } = settings;
   using runDir = RunDir.take(settings.runDir);
   await using store = await openDatastore({ ...settings.connection, signal });
+  const { stored, parsed } = await storedSettings(store, settings, { signal });
+  const { values } = parsed;
   const choice = chooseDataplane(values.Dataplane);
   log.info({ hostname, runDir: runDir.path, store: store.type, ...choice }, 'agent starts');
   await using dataplane = await openDataplane({ values, bpfDir: settings.bpfDir, log });
@@ -130,7 +120,10 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
     reportingIntervalMs: values.ReportingInterval,
     reportingTtlMs: values.ReportingTTL,
     onObject: (key) => node.onObject(key),
-    onResource: (update) => flows.onResource(update),
+    onResource: (update) => {
+      watch.onUpdate(update);
+      flows.onResource(update);
+    },
   });
   await using flows = new FlowObservation({
     ...{ node: hostname, observer: dataplane.observer, rules: agent.rules, log },
@@ -138,8 +131,22 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
     ...{ deniedFile: values.DeniedFile, flowFile: values.FlowLogsFile },
     flushIntervalMs: values.FlowLogsFlushInterval,
   });
+  using watch = new ConfigurationWatch({
+    ...{ parsed, stored, log, local: settings.local, runDir: runDir.path, restart },
+    live: LIVE_PARAMETERS,
+    apply: async (next) => {
+      setLogLevel(log, levelOf(next));
+      await http.apply(next);
+    },
+  });
+  const reload = (): void => watch.onLocalSources(settings.reload());
+  process.on('SIGHUP', reload);
   await using servers = new ResourceStack();
-  await serve(servers, { settings, runDir, agent, dataplane, flows });
+  const unready = (): string | undefined =>
+    watch.rejected ?? (agent.ready ? undefined : 'not in sync and programmed yet');
+  const http = await serve(servers, {
+    ...{ values, hostname, runDir, agent, dataplane, flows, unready },
+  });
   const following = new AbortController();
   const followed = node.follow({ signal: following.signal });
   try {
@@ -147,6 +154,7 @@ async function runAgent(settings: Settings, signal: AbortSignal): Promise<void> 
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
+    process.off('SIGHUP', reload);
     following.abort();
     await followed;
   }
@@ -158,14 +166,22 @@ function program(): Command {
   return new Command('margay agent')
     .description('The per-host daemon: follows the datastore and programs this host.')
     .option('--cleanup', 'remove everything Margay made on this host, nothing else, and exit')
+    .option('-c, --config-file <file>', 'ini file', '/etc/calico/felix.cfg')
+    .option('--print-config', 'print every value that is set and its source, and exit')
+    .option('--check-config', 'the same, with exit status 1 when the configuration is bad')
+    .option('--all', 'with these two: also parameters that have their default')
+    .option('-o, --output <format>', 'with these two: table or json', 'table')
     .addHelpText(
       'after',
       `
-Configuration comes from the environment: NODENAME, DATASTORE_TYPE, MARGAY_DATASTORE_PATH, MARGAY_RUN_DIR,
-MARGAY_BPF_DIR, IP, IP_AUTODETECTION_METHOD and FELIX_* (docs/reference/configuration.md).
+Configuration comes, highest first, from FELIX_* in the environment, the file, and the FelixConfigurations of this host
+(docs/reference/configuration.md). The environment also has NODENAME, DATASTORE_TYPE, MARGAY_DATASTORE_PATH,
+MARGAY_RUN_DIR, MARGAY_BPF_DIR, IP and IP_AUTODETECTION_METHOD.
+Exit status: 0 after SIGTERM, 129 when a changed configuration needs a restart, 1 for anything that cannot go on.
 
-Example:
-  MARGAY_DATASTORE_PATH=/var/lib/margay/datastore margay agent`,
+Examples:
+  MARGAY_DATASTORE_PATH=/var/lib/margay/datastore margay agent
+  FELIX_HEALTHPORT=19099 margay agent --print-config`,
     )
     .exitOverride();
 }
@@ -175,27 +191,50 @@ export async function main(args: readonly string[]): Promise<void> {
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const)
     process.once(name, () => stop.abort(new Error(name)));
+  const { signal } = stop;
   try {
-    const command = program().parse([...args], { from: 'user' });
-    const settings = readSettings(process.env);
-    if (command.opts<{ cleanup?: boolean }>().cleanup) {
+    const flags = program()
+      .parse([...args], { from: 'user' })
+      .opts<AgentFlags>();
+    process.exitCode = 0;
+    if (flags.printConfig === true || flags.checkConfig === true)
+      return await showConfiguration(flags, signal);
+    const settings = await goodSettings(process.env, flags.configFile, { signal });
+    if (flags.cleanup === true) {
       for (const line of await cleanup(settings.bpfDir, settings.log))
         process.stdout.write(`${line}\n`);
-    } else {
-      await runAgent(settings, stop.signal);
-    }
-    process.exitCode = 0;
+    } else await runAgent(settings, { signal, restart: (reason) => stop.abort(reason) });
+    if (signal.reason instanceof ConfigurationRestart) process.exitCode = EXIT_RESTART;
   } catch (error) {
-    if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode;
-      return;
-    }
-    if (stop.signal.aborted) {
-      process.exitCode = 0;
-      return;
-    }
-    const code = error instanceof CodedError ? `${error.code}: ` : '';
-    process.stderr.write(`margay agent: ${code}${errorMessage(error)}\n`);
-    process.exitCode = 1;
+    process.exitCode = failure(error, signal);
   }
+}
+
+interface AgentFlags {
+  readonly cleanup?: boolean;
+  readonly configFile: string;
+  readonly printConfig?: boolean;
+  readonly checkConfig?: boolean;
+  readonly all?: boolean;
+  readonly output: string;
+}
+
+/** Writes nothing anywhere; a datastore that cannot be reached is said to be left out. */
+async function showConfiguration(flags: AgentFlags, signal: AbortSignal): Promise<void> {
+  const { configuration, notes } = await effectiveConfiguration(process.env, flags.configFile, {
+    signal,
+  });
+  const options = { json: flags.output === 'json', all: flags.all === true };
+  process.stdout.write(printConfiguration(configuration, options));
+  for (const line of [...notes, ...configuration.warnings]) process.stderr.write(`${line}\n`);
+  for (const line of configuration.failures) process.stderr.write(`error: ${line}\n`);
+  if (configuration.failures.length > 0) process.exitCode = 1;
+}
+
+function failure(error: unknown, signal: AbortSignal): number {
+  if (error instanceof CommanderError) return error.exitCode;
+  if (signal.aborted) return signal.reason instanceof ConfigurationRestart ? EXIT_RESTART : 0;
+  const code = error instanceof CodedError ? `${error.code}: ` : '';
+  process.stderr.write(`margay agent: ${code}${errorMessage(error)}\n`);
+  return 1;
 }

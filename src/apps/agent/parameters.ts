@@ -1,9 +1,20 @@
 /**
- * The agent's parameters: one table, one order of sources (default < environment FELIX_* < MARGAY_*), parsed once
- * into values (spec/config.md 3.1, 4, 7). Parameters that nothing acts on yet are not in the table.
+ * The parameters that this version of the agent acts on, with the types it wants. What every parameter is called and
+ * which text it may have is in the model's table; own parameters need an entry here only (spec/config.md 7, 8).
  */
 import { CodedError } from '../../base/error.js';
 import { type FailsafePort, parseFailsafePorts } from '../../base/net/failsafe-port.js';
+import {
+  PARAMETER_DEFINITIONS,
+  type ParameterDefinition,
+  parameterNamed,
+} from '../../model/configuration/parameter-table.js';
+import {
+  type Configuration,
+  type EffectiveValue,
+  resolve,
+  type Source,
+} from '../../model/configuration/resolve.js';
 
 interface Parameter<T> {
   readonly parse: (text: string) => T;
@@ -165,54 +176,98 @@ export type ParameterValues = {
   readonly [Name in keyof Table]: Table[Name] extends Parameter<infer T> ? T : never;
 };
 
-export interface ParsedParameters {
+const shownDefault = (value: unknown): string =>
+  Array.isArray(value) ? value.join(',') : String(value);
+
+/** The row of the specification's table that a parameter here is, or a row of our own. */
+function definitionOf(key: string, entry: Parameter<unknown>): ParameterDefinition {
+  const known = [key, `Margay${key}`, `${key}Secs`].map(parameterNamed).find(Boolean);
+  if (known !== undefined) return known;
+  return {
+    name: `Margay${key}`,
+    group: 'Margay',
+    field: undefined,
+    defaultText: shownDefault(
+      entry.unit === 'ms' ? Number(entry.defaultValue) / 1000 : entry.defaultValue,
+    ),
+    type: 'string',
+    isFatal: false,
+    isNonZero: false,
+    isLocal: false,
+    use: 1,
+    isLive: false,
+    text: entry.text,
+  };
+}
+
+const DEFINITION_OF: ReadonlyMap<string, ParameterDefinition> = new Map(
+  Object.entries(PARAMETERS).map(([key, entry]) => [key, definitionOf(key, entry)]),
+);
+
+/** Everything that can be set: what nothing acts on yet, too. */
+export const AGENT_DEFINITIONS: readonly ParameterDefinition[] = [
+  ...new Set([...PARAMETER_DEFINITIONS, ...DEFINITION_OF.values()]),
+];
+
+const byName = new Map(
+  AGENT_DEFINITIONS.map((definition) => [definition.name.toLowerCase(), definition]),
+);
+
+/** By any spelling, with or without the Margay in front of our own. */
+export function agentParameter(name: string): ParameterDefinition | undefined {
+  const key = name.toLowerCase();
+  return byName.get(key) ?? parameterNamed(key) ?? byName.get(`margay${key}`);
+}
+
+/** Names of parameters that this version acts on. */
+export const ACTED_ON: ReadonlySet<string> = new Set(
+  [...DEFINITION_OF.values()].map(({ name }) => name),
+);
+
+export interface TypedParameters {
   readonly values: ParameterValues;
-  /** One line each: names that are not parameters. */
+  /** One line each: texts that this version cannot use; the default stands in. */
   readonly warnings: readonly string[];
 }
 
-/** Names that other parts of Margay or of Calico's start-up read. */
-const NOT_PARAMETERS = new Set(['DATASTORE_PATH', 'RUN_DIR', 'BPF_DIR']);
-
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/**
- * Reads FELIX_* and MARGAY_*: prefix and name in any case, MARGAY_ wins, empty means unset.
- *
- * @throws CodedError ERR_CONFIG_VALUE naming the variable, what it holds and what was wanted.
- */
-export function parseParameters(environment: Environment): ParsedParameters {
-  const canonical = new Map(Object.keys(PARAMETERS).map((name) => [name.toLowerCase(), name]));
-  const texts = new Map<string, { readonly variable: string; readonly text: string }>();
+/** The values that the agent acts on, typed. */
+export function typedParameters(configuration: Configuration): TypedParameters {
   const warnings: string[] = [];
-  for (const prefix of ['felix_', 'margay_']) {
-    for (const [variable, text] of Object.entries(environment)) {
-      if (!variable.toLowerCase().startsWith(prefix) || !text) continue;
-      const rest = variable.slice(prefix.length);
-      const name = canonical.get(rest.toLowerCase());
-      if (name !== undefined) texts.set(name, { variable, text });
-      else if (!NOT_PARAMETERS.has(rest))
-        warnings.push(`${variable}: not a parameter of this version, ignored`);
-    }
-  }
-  const values = Object.fromEntries(
-    Object.entries(PARAMETERS).map(([name, entry]) => [name, parsedValue(entry, texts.get(name))]),
-  );
-  return { values: values as unknown as ParameterValues, warnings };
+  const values = Object.entries(PARAMETERS).map(([key, entry]): [string, unknown] => {
+    const given = configuration.values.get(DEFINITION_OF.get(key)?.name ?? '');
+    return [key, given === undefined ? entry.defaultValue : typedValue(entry, given, warnings)];
+  });
+  return { values: Object.fromEntries(values) as unknown as ParameterValues, warnings };
 }
 
-function parsedValue(
-  entry: Parameter<unknown>,
-  given: { readonly variable: string; readonly text: string } | undefined,
-): unknown {
-  if (given === undefined) return entry.defaultValue;
+function typedValue(entry: Parameter<unknown>, given: EffectiveValue, warnings: string[]): unknown {
+  if (given.source === 'default') return entry.defaultValue;
+  // An empty text is the zero value of a list or a name: "none".
+  const text = given.text === '' && typeof entry.defaultValue !== 'string' ? 'none' : given.text;
   try {
-    return entry.parse(given.text);
+    return entry.parse(text);
   } catch (error) {
     if (!(error instanceof Wanted)) throw error;
-    throw new CodedError(
-      'ERR_CONFIG_VALUE',
-      `${given.variable}: "${given.text}" is not ${error.message}`,
+    warnings.push(
+      `failed to parse config parameter ${given.definition.name}; value "${given.text}": is not ${error.message} (from ${given.source}); the default is used`,
     );
+    return entry.defaultValue;
   }
+}
+
+export interface ParsedParameters extends TypedParameters {
+  readonly configuration: Configuration;
+}
+
+/** From sources, highest first, to values. @throws CodedError ERR_CONFIG_VALUE with a line for each failure */
+export function parseSources(sources: readonly Source[]): ParsedParameters {
+  const configuration = resolve({
+    definitions: AGENT_DEFINITIONS,
+    lookUp: agentParameter,
+    sources,
+  });
+  if (configuration.failures.length > 0)
+    throw new CodedError('ERR_CONFIG_VALUE', configuration.failures.join('\n'));
+  const { values, warnings } = typedParameters(configuration);
+  return { values, warnings: [...configuration.warnings, ...warnings], configuration };
 }

@@ -40,5 +40,7 @@ export async function checkClusterVersion(
   }
   const spec = (information.value.spec ?? {}) as { readonly calicoVersion?: unknown };
   if (typeof spec.calicoVersion !== 'string' || spec.calicoVersion === '') return undefined;
+  // Our own agents write their version there.
+  if (plain(spec.calicoVersion) === plain(own)) return undefined;
   return `Warning: this cluster was last written by Calico ${spec.calicoVersion}; this is Margay v${own}`;
 }

@@ -97,16 +97,16 @@ function childLines(schema: Schema): readonly string[] {
 }
 
 /** @throws CodedError ERR_KIND or ERR_FIELD with the nearest name that exists */
-export async function explain(
+export function explain(
   session: Session,
   word: string,
   { recursive }: { readonly recursive: boolean },
-): Promise<void> {
+): void {
   const [kindWord = '', ...path] = word.replace(/\[\d*\]/g, '').split('.');
   const info = kindNamed(kindWord);
   const root = (jsonSchema(info.kind) ?? {}) as Schema;
   const { schema, required } = find(root, path, info.kind);
-  const notes = await fieldNotes(info.kind, path);
+  const notes = fieldNotes(info.kind, path);
   const fields = recursive ? tree(schema, '  ') : childLines(schema);
   const lines = [
     ...wrapped('KIND:', info.kind),

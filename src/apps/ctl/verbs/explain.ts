@@ -10,12 +10,13 @@ export function define(command: Command, run: Run): void {
     command,
     'margay explain networkpolicy.spec.ingress.source',
     'margay explain ippool --recursive',
+    'margay explain felixconfiguration.spec.bpfEnabled',
   );
   command.action((field: string) =>
     run(async (session) => {
       const { explain } = await import('../explain/explain.js');
       const { recursive = false } = command.opts<{ readonly recursive?: boolean }>();
-      await explain(session, field, { recursive });
+      explain(session, field, { recursive });
     }),
   );
 }
