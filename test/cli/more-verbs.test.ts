@@ -2,10 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { complete } from '../../src/apps/ctl/completion/complete.js';
-import { Ctl } from '../support/ctl.js';
+import { Ctl, SHOP } from '../support/ctl.js';
 import { REPOSITORY } from '../support/repository.js';
 
-const EXAMPLES = join(REPOSITORY, 'examples');
 const node = (spec = '{}'): string =>
   `apiVersion: projectcalico.org/v3\nkind: Node\nmetadata: {name: n}\nspec: ${spec}\n`;
 
@@ -14,7 +13,7 @@ describe('verbs that change, compare, wait and explain', () => {
   const run = (...args: readonly string[]) => ctl.run(args);
   beforeEach(async () => {
     ctl = await Ctl.open();
-    await ctl.run(['apply', '-f', EXAMPLES]);
+    await ctl.run(['apply', ...SHOP]);
   });
   afterEach(async () => {
     await ctl[Symbol.asyncDispose]();
@@ -88,23 +87,21 @@ describe('verbs that change, compare, wait and explain', () => {
   });
 
   test('diff: 0 and nothing, 1 and the difference, 2 and the error', async () => {
-    expect(await run('diff', '-f', EXAMPLES)).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(await run('diff', ...SHOP)).toEqual({ status: 0, stdout: '', stderr: '' });
     await run('patch', 'np/web-to-api', '-n', 'shop', '-p', '{"spec":{"order":7}}');
-    const changed = await run('diff', '-f', EXAMPLES);
+    const changed = await run('diff', ...SHOP);
     expect(changed.status).toBe(1);
     expect(changed.stdout).toMatch(
       /^--- live\/NetworkPolicy\/shop\/web-to-api\n\+\+\+ file\/NetworkPolicy\/shop\/web-to-api\n@@ .* @@\n/,
     );
     expect(changed.stdout).toContain('-  order: 7\n+  order: 100\n');
     await run('delete', 'np/web-to-api', '-n', 'shop');
-    expect((await run('diff', '-f', EXAMPLES)).stdout).toMatch(/@@ -0,0 \+1,\d+ @@\n\+apiVersion/);
+    expect((await run('diff', ...SHOP)).stdout).toMatch(/@@ -0,0 \+1,\d+ @@\n\+apiVersion/);
     expect(await run('diff', '-f', '/nope')).toMatchObject({ status: 2 });
   });
 
   test('validate needs no store and tells everything that is wrong', async () => {
-    expect((await run('validate', '-f', EXAMPLES)).stdout).toBe(
-      'Successfully validated 12 resource(s)\n',
-    );
+    expect((await run('validate', ...SHOP)).stdout).toBe('Successfully validated 12 resource(s)\n');
     const bad = `${node('{nope: 1}')}---\n${node('{bgp: {asNumber: x}}')}`;
     const result = await ctl.run(['validate', '-f', '-'], { stdin: bad });
     expect(result.status).toBe(1);

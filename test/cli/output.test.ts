@@ -1,8 +1,6 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Exit } from '../../src/apps/ctl/session.js';
-import { Ctl } from '../support/ctl.js';
-import { REPOSITORY } from '../support/repository.js';
+import { Ctl, SHOP } from '../support/ctl.js';
 
 describe('what get prints', () => {
   let ctl: Ctl;
@@ -13,7 +11,7 @@ describe('what get prints', () => {
         `apiVersion: projectcalico.org/v3\nkind: Node\nmetadata: {name: ${name}}\nspec:\n  bgp: {ipv4Address: 10.0.0.1/24${name === 'a' ? ', asNumber: 65001' : ''}}\n`,
     );
     await ctl.run(['apply', '-f', '-'], { stdin: nodes.join('---\n') });
-    await ctl.run(['apply', '-f', join(REPOSITORY, 'examples')]);
+    await ctl.run(['apply', ...SHOP]);
   });
   afterAll(async () => {
     await ctl[Symbol.asyncDispose]();

@@ -1,9 +1,6 @@
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { Ctl } from '../support/ctl.js';
-import { REPOSITORY } from '../support/repository.js';
+import { Ctl, SHOP } from '../support/ctl.js';
 
-const EXAMPLES = join(REPOSITORY, 'examples');
 const set = (name: string, labels = ''): string =>
   `apiVersion: projectcalico.org/v3\nkind: GlobalNetworkSet\nmetadata:\n  name: ${name}\n${labels}spec:\n  nets: [192.0.2.0/24]\n`;
 const sets = (...names: readonly string[]): string => names.map((name) => set(name)).join('---\n');
@@ -25,7 +22,7 @@ describe('verbs on resources', () => {
     expect((await run('apply -f -', sets('a', 'b', 'c'))).stdout).toBe(
       "Successfully applied 3 'GlobalNetworkSet' resource(s)\n",
     );
-    expect((await run(`apply -f ${EXAMPLES}`)).stdout).toBe(
+    expect((await ctl.run(['apply', ...SHOP])).stdout).toBe(
       'Successfully applied 12 resource(s)\n',
     );
     expect((await run('delete gns a b')).stdout).toBe(
@@ -123,7 +120,7 @@ describe('verbs on resources', () => {
   });
 
   test('what get prints is accepted unchanged by apply, get and delete', async () => {
-    await run(`apply -f ${EXAMPLES}`);
+    await ctl.run(['apply', ...SHOP]);
     for (const kind of ['np -A', 'gnp', 'ippools', 'profiles']) {
       const printed = (await run(`get ${kind} -o json`)).stdout;
       expect(await run('apply -f -', printed)).toMatchObject({ status: 0 });

@@ -10,6 +10,18 @@ import { report } from '../../src/apps/ctl/report.js';
 import type { Session } from '../../src/apps/ctl/session.js';
 import type { Datastore } from '../../src/datastore/datastore.js';
 import { openDatastore } from '../../src/datastore/open.js';
+import { REPOSITORY } from './repository.js';
+
+/** -f and the files of the shop: eleven policies and sets, and their pool. */
+export const SHOP: readonly string[] = [
+  '00-cluster',
+  '10-default-deny',
+  '20-web-to-api',
+  '30-api-to-db',
+  '40-operators',
+  '50-quarantine',
+  '60-batch-egress',
+].flatMap((name) => ['-f', join(REPOSITORY, 'examples', `${name}.yaml`)]);
 
 export interface CtlResult {
   readonly status: number;
