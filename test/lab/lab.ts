@@ -60,7 +60,7 @@ export class Lab implements AsyncDisposable {
   readonly run: LabRun;
   readonly hosts = new Map<string, Host>();
   readonly workloads = new Map<string, Workload>();
-  readonly #environment: Readonly<Record<string, string>>;
+  #environment: Readonly<Record<string, string>>;
   readonly #workloadMtu: number;
 
   private constructor(plan: LabPlan) {
@@ -89,6 +89,20 @@ export class Lab implements AsyncDisposable {
       await lab[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Where a server that all hosts reach belongs, and its address. */
+  get underlay(): { readonly netns: string; readonly address: string } {
+    return { netns: this.run.netns('net'), address: '172.31.0.254' };
+  }
+
+  /** From here on agents and commands use this etcd. */
+  useEtcd(endpoints: string): void {
+    this.#environment = {
+      ...this.#environment,
+      DATASTORE_TYPE: 'etcdv3',
+      ETCD_ENDPOINTS: endpoints,
+    };
   }
 
   get storePath(): string {
@@ -161,9 +175,9 @@ export class Lab implements AsyncDisposable {
   #hostEnvironment(host: Host): NodeJS.ProcessEnv {
     return {
       ...process.env,
+      DATASTORE_TYPE: 'embedded',
       ...this.#environment,
       NODENAME: host.name,
-      DATASTORE_TYPE: 'embedded',
       MARGAY_DATASTORE_PATH: this.storePath,
       MARGAY_RUN_DIR: host.runDir,
       MARGAY_BPF_DIR: host.bpfDir,

@@ -19,6 +19,8 @@ export interface EtcdServerOptions {
   /** Default 127.0.0.1. */
   readonly address?: string;
   readonly scheme?: 'http' | 'https';
+  /** A network namespace to run in. */
+  readonly netns?: string;
 }
 
 export async function freePort(): Promise<number> {
@@ -34,14 +36,21 @@ export async function freePort(): Promise<number> {
 export class EtcdServer implements AsyncDisposable {
   readonly directory: string;
   readonly url: string;
+  /** Enters a network namespace; empty: none. */
+  readonly #enter: readonly string[];
   readonly #args: readonly string[];
   #process: ChildProcess | null = null;
   #log = '';
 
-  private constructor(directory: string, url: string, args: readonly string[]) {
+  private constructor(
+    directory: string,
+    url: string,
+    how: { readonly enter: readonly string[]; readonly args: readonly string[] },
+  ) {
     this.directory = directory;
     this.url = url;
-    this.#args = args;
+    this.#enter = how.enter;
+    this.#args = how.args;
   }
 
   /** Prepared but not running. */
@@ -49,8 +58,10 @@ export class EtcdServer implements AsyncDisposable {
     const { name = 'one', address = '127.0.0.1', scheme = 'http' } = options;
     const directory = mkdtempSync(join(tmpdir(), 'margay-etcd-'));
     const url = `${scheme}://${address}:${await freePort()}`;
-    const peerUrl = `http://127.0.0.1:${options.peerPort ?? (await freePort())}`;
-    return new EtcdServer(directory, url, [
+    const peerUrl = `http://${address}:${options.peerPort ?? (await freePort())}`;
+    const enter =
+      options.netns === undefined ? [] : ['nsenter', `--net=/run/netns/${options.netns}`];
+    const args = [
       ...['--name', name, '--data-dir', join(directory, 'data'), '--logger', 'zap'],
       ...['--listen-client-urls', url, '--advertise-client-urls', url],
       ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
@@ -58,7 +69,8 @@ export class EtcdServer implements AsyncDisposable {
       // Elections in a moment, so that tests need not wait for them.
       ...['--heartbeat-interval', '50', '--election-timeout', '300'],
       ...(options.args ?? []),
-    ]);
+    ];
+    return new EtcdServer(directory, url, { enter, args });
   }
 
   static async start(options: EtcdServerOptions = {}): Promise<EtcdServer> {
@@ -76,7 +88,8 @@ export class EtcdServer implements AsyncDisposable {
   /** Resolves when it serves. */
   async run(): Promise<void> {
     mkdirSync(this.directory, { recursive: true });
-    const child = spawn('etcd', this.#args, {
+    const [file = '', ...args] = [...this.#enter, 'etcd', ...this.#args];
+    const child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH, ETCD_UNSUPPORTED_ARCH: process.arch },
     });
@@ -107,7 +120,8 @@ export class EtcdServer implements AsyncDisposable {
 
   /** `etcdctl`, against this server. @returns its standard output */
   ctl(...args: readonly string[]): string {
-    return execFileSync('etcdctl', ['--endpoints', this.url, ...args], {
+    const [file = '', ...argv] = [...this.#enter, 'etcdctl', '--endpoints', this.url, ...args];
+    return execFileSync(file, argv, {
       encoding: 'utf8',
       env: { PATH, ETCDCTL_API: '3' },
       maxBuffer: 1 << 28,

@@ -28,6 +28,7 @@ export interface AgentOptions {
 }
 
 const ERRORS_SHOWN_MAX = 20;
+const STATUS_WRITES_PER_SECOND = 5;
 
 export class Agent {
   readonly #options: AgentOptions;
@@ -68,6 +69,8 @@ export class Agent {
       log: options.log,
       ttlMs: options.reportingTtlMs,
       intervalMs: options.reportingIntervalMs,
+      // One process's file bears any number of writes; a cluster of hosts shares one server.
+      ...(options.store.type === 'embedded' ? {} : { writesPerSecond: STATUS_WRITES_PER_SECOND }),
       current: () => this.status(),
     });
   }

@@ -99,7 +99,10 @@ async function runAgent(
 ): Promise<void> {
   const { hostname, log } = settings;
   using runDir = RunDir.take(settings.runDir);
-  await using store = await openDatastore({ ...settings.connection, signal });
+  await using store = await openDatastore({
+    ...{ ...settings.connection, signal },
+    onDenied: (prefix) => log.warn({ prefix }, 'not allowed to read a part of the datastore'),
+  });
   const { stored, parsed } = await storedSettings(store, settings, { signal });
   const { values } = parsed;
   const choice = chooseDataplane(values.Dataplane);

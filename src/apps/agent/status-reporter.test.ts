@@ -6,7 +6,7 @@ import { StatusReporter } from './status-reporter.js';
 
 const INTERVAL_MS = 30_000;
 
-function world() {
+function world(more: { readonly writesPerSecond?: number } = {}) {
   const clock = new FakeClock();
   const stop = new AbortController();
   const writes: { readonly revision: string; readonly ttlMs: number }[] = [];
@@ -17,7 +17,7 @@ function world() {
   };
   const reporter = new StatusReporter({
     store: { putHostStatus } as Datastore,
-    ...{ log: silentLog, ttlMs: 90_000, intervalMs: INTERVAL_MS, clock },
+    ...{ log: silentLog, ttlMs: 90_000, intervalMs: INTERVAL_MS, clock, ...more },
     current: () => ({ revisionProgrammed: String(state.revision) }) as HostStatus,
   });
   const running = reporter.run({ signal: stop.signal });
@@ -42,14 +42,30 @@ describe('the status reporter', () => {
     expect(revisions()).toEqual(['1', '5']);
   });
 
-  test('a write that fails is tried again with the next interval', async () => {
+  test('a write that fails is tried again soon', async () => {
     const { clock, state, revisions } = world();
     state.failing = true;
     await clock.advance(0);
+    await clock.advance(400);
     expect(revisions()).toEqual([]);
     state.failing = false;
-    await clock.advance(INTERVAL_MS);
+    await clock.advance(1000);
     expect(revisions()).toEqual(['1']);
+    await clock.advance(INTERVAL_MS - 1500);
+    expect(revisions()).toEqual(['1']);
+  });
+
+  test('changes without end become a few writes a second, after a first burst', async () => {
+    const { clock, state, writes, revisions, reporter } = world({ writesPerSecond: 5 });
+    for (let ms = 0; ms < 20_000; ms += 10) {
+      state.revision += 1;
+      reporter.request();
+      await clock.advance(10);
+    }
+    expect(writes.length).toBeGreaterThanOrEqual(115);
+    expect(writes.length).toBeLessThanOrEqual(121);
+    await clock.advance(200);
+    expect(revisions().at(-1)).toBe(`${state.revision}`);
   });
 
   test('abort ends it and leaves no timer', async () => {
