@@ -32,21 +32,21 @@ static __always_inline int mgy_nf_result(struct sk_buff *skb, const struct mgy_p
 /* Tunnel packets between hosts of the cluster (spec/policy.md 8.1). */
 static __always_inline int mgy_overlay(const struct mgy_pkt *pkt, __u32 peer_be)
 {
-	const struct mgy_info *peer;
-
 	if (pkt->proto != MGY_IPIP && !(pkt->proto == MGY_UDP && pkt->x == (__u16)mgy_config.vxlan_port))
 		return 0;
-	peer = mgy_info_of(peer_be);
-	return peer && peer->flags & MGY_INFO_REMOTE_HOST;
+	return !!(mgy_known_of(peer_be) >> 32 & MGY_INFO_REMOTE_HOST);
 }
 
 /*
  * The connection of a packet: MGY_OK_ESTABLISHED if that lets it through, MGY_OK_NEW if policy is to be asked,
  * with *ct the entry to go on with or NULL.
  */
-static __always_inline enum mgy_reason mgy_nf_connection(const struct mgy_pkt *pkt, struct mgy_ct_val **ct)
+static __always_inline enum mgy_reason mgy_nf_connection(struct sk_buff *skb, const struct mgy_pkt *pkt,
+							 struct mgy_ct_val **ct)
 {
 	*ct = bpf_map_lookup_elem(&mgy_ct4_v1, &pkt->key);
+	if (!*ct && mgy_nf_established(skb))
+		return MGY_OK_ESTABLISHED;
 	if (!*ct)
 		return pkt->kind == MGY_KIND_NEVER ? MGY_DROP_INVALID : MGY_OK_NEW;
 	if (mgy_ct_established(pkt, (*ct)->flags)) {
@@ -79,7 +79,7 @@ static mgy_noinline enum mgy_reason mgy_judge_local(struct sk_buff *skb, const s
 
 	if (pkt->kind == MGY_KIND_ERROR)
 		return mgy_nf_related(skb, pkt) ? MGY_OK_RELATED : MGY_DROP_INVALID;
-	reason = mgy_nf_connection(pkt, &ct);
+	reason = mgy_nf_connection(skb, pkt, &ct);
 	if (reason != MGY_OK_NEW)
 		return reason;
 	/* Nothing may lock the host out: neither policy, nor a connection table without room. */
@@ -157,6 +157,8 @@ static mgy_noinline enum mgy_reason mgy_judge_forwarded(struct sk_buff *skb, con
 		mgy_ct_touch(pkt, ct);
 		return MGY_OK_ESTABLISHED;
 	}
+	if (!ct && mgy_nf_established(skb))
+		return MGY_OK_ESTABLISHED;
 	if (!mgy_classes_of(pkt, &classes))
 		return MGY_DROP_NO_POLICY_SET;
 	if (!(skb->mark & mgy_config.mark_accepted)) {

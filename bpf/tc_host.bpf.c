@@ -24,16 +24,25 @@ static __always_inline int mgy_error_from_net_ip(struct __sk_buff *skb, const st
 	return mgy_drop(skb, reason);
 }
 
+/* Beside what the parser said: the packet came out of a tunnel. */
+#define MGY_FROM_TUNNEL 0x100u
+
 static __always_inline int mgy_new_from_net_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt,
-					       struct mgy_ct_val *ct, enum mgy_reason parsed, const int v6)
+					       struct mgy_ct_val *ct, __u32 how, const int v6)
 {
+	enum mgy_reason parsed = how & 0xff, reason;
 	struct mgy_case c = {};
-	enum mgy_reason reason;
 
 	c.src = mgy_source_of(pkt, v6);
 	c.dst = mgy_destination_of(pkt, v6);
 	c.ct = ct;
-	reason = mgy_settle(pkt, &c, mgy_judge_from_net(pkt, parsed, &c), v6);
+	c.hep = how & MGY_FROM_TUNNEL ? mgy_hep_inside() : mgy_hep_of(skb->ifindex);
+	reason = mgy_ask_pre_dnat(skb, pkt, parsed, &c, v6 ? 6 : 4);
+	if (reason == MGY_OK_PASS)
+		reason = mgy_settle(pkt, &c, mgy_judge_from_net(pkt, parsed, &c), v6);
+	/* Whatever goes to the stack meets the later stages there. */
+	if (c.accepted && (reason == MGY_OK_PASS || !c.new.fwd))
+		skb->mark |= mgy_config.mark_accepted;
 	if (reason == MGY_OK_PASS)
 		return mgy_pass(skb, reason);
 	/* A broken packet or a fragment has no ports to report. */
@@ -55,26 +64,28 @@ mgy_global int mgy_error_from_net6(struct __sk_buff *skb, const struct mgy_pkt6 
 }
 
 mgy_global int mgy_new_from_net(struct __sk_buff *skb, const struct mgy_pkt *pkt,
-			       struct mgy_ct_val *ct, enum mgy_reason parsed)
+			       struct mgy_ct_val *ct, __u32 how)
 {
-	return pkt ? mgy_new_from_net_ip(skb, pkt, ct, parsed, 0) : mgy_drop(skb, MGY_DROP_SHORT);
+	return pkt ? mgy_new_from_net_ip(skb, pkt, ct, how, 0) : mgy_drop(skb, MGY_DROP_SHORT);
 }
 
 mgy_global int mgy_new_from_net6(struct __sk_buff *skb, const struct mgy_pkt6 *pkt,
-			       struct mgy_ct_val *ct, enum mgy_reason parsed)
+			       struct mgy_ct_val *ct, __u32 how)
 {
-	return pkt ? mgy_new_from_net_ip(skb, &pkt->pkt, ct, parsed, 1) : mgy_drop(skb, MGY_DROP_SHORT);
+	return pkt ? mgy_new_from_net_ip(skb, &pkt->pkt, ct, how, 1) : mgy_drop(skb, MGY_DROP_SHORT);
 }
 
 static __always_inline int mgy_from_net_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt,
-					   enum mgy_reason parsed, const int v6)
+					   enum mgy_reason parsed, __u32 tunnel, const int v6)
 {
 	struct mgy_ct_val *ct = 0;
+	__u32 how;
 
 	if (mgy_unlikely(parsed != MGY_OK_PASS || !pkt->ttl)) {
 		if (parsed == MGY_OK_PASS)
 			parsed = MGY_DROP_TTL;
-		return v6 ? mgy_new_from_net6(skb, MGY_PKT6(pkt), 0, parsed) : mgy_new_from_net(skb, pkt, 0, parsed);
+		how = parsed | tunnel;
+		return v6 ? mgy_new_from_net6(skb, MGY_PKT6(pkt), 0, how) : mgy_new_from_net(skb, pkt, 0, how);
 	}
 	if (mgy_unlikely(pkt->kind == MGY_KIND_ERROR))
 		return v6 ? mgy_error_from_net6(skb, MGY_PKT6(pkt)) : mgy_error_from_net(skb, pkt);
@@ -85,8 +96,8 @@ static __always_inline int mgy_from_net_ip(struct __sk_buff *skb, const struct m
 		mgy_ct_touch(pkt, ct);
 		return mgy_forward_ip(skb, pkt, mgy_ct_forward(pkt, ct), MGY_OK_ESTABLISHED, v6);
 	}
-	return v6 ? mgy_new_from_net6(skb, MGY_PKT6(pkt), ct, MGY_OK_PASS)
-		  : mgy_new_from_net(skb, pkt, ct, MGY_OK_PASS);
+	how = MGY_OK_PASS | tunnel;
+	return v6 ? mgy_new_from_net6(skb, MGY_PKT6(pkt), ct, how) : mgy_new_from_net(skb, pkt, ct, how);
 }
 
 mgy_global int mgy_from_net6(struct __sk_buff *skb)
@@ -97,15 +108,15 @@ mgy_global int mgy_from_net6(struct __sk_buff *skb)
 	/* The host's own affair; no workload hears of it from another link. */
 	if (pkt.pkt.kind == MGY_KIND_NEIGHBOR && parsed == MGY_OK_PASS)
 		parsed = MGY_DROP_SCOPE;
-	return mgy_from_net_ip(skb, &pkt.pkt, parsed, 1);
+	return mgy_from_net_ip(skb, &pkt.pkt, parsed, 0, 1);
 }
 
 /* An IPv4 packet, as it came or out of a tunnel. */
-mgy_global int mgy_ip4_from_net(struct __sk_buff *skb)
+mgy_global int mgy_ip4_from_net(struct __sk_buff *skb, __u32 tunnel)
 {
 	struct mgy_pkt pkt = {};
 
-	return mgy_from_net_ip(skb, &pkt, mgy_parse_ip4(skb, &pkt), 0);
+	return mgy_from_net_ip(skb, &pkt, mgy_parse_ip4(skb, &pkt), tunnel, 0);
 }
 
 SEC("tcx/ingress")
@@ -121,13 +132,13 @@ int mgy_from_net(struct __sk_buff *skb)
 	if (mgy_unlikely(type != MGY_ETH_IP4))
 		return type == MGY_ETH_IP6 && mgy_config.ipv6 ? mgy_from_net6(skb) : mgy_pass(skb, MGY_OK_PASS);
 	if (!mgy_is_ipip(skb))
-		return mgy_ip4_from_net(skb);
+		return mgy_ip4_from_net(skb, 0);
 	action = mgy_decap(skb);
 	if (action == MGY_OK_PASS)
 		return mgy_pass(skb, MGY_OK_PASS);
 	if (action != MGY_OK_TUNNEL)
 		return mgy_drop(skb, action);
-	action = mgy_ip4_from_net(skb);
+	action = mgy_ip4_from_net(skb, MGY_FROM_TUNNEL);
 	return action == MGY_TC_PASS ? mgy_tunnel_to_stack(skb) : action;
 }
 

@@ -38,6 +38,8 @@ static __always_inline int mgy_new_from_wl_ip(struct __sk_buff *skb, const struc
 	mgy_report(skb, pkt, reason, &c.verdict, v6);
 	if (reason != MGY_OK_NEW)
 		return mgy_drop(skb, reason);
+	if (c.accepted && !c.new.fwd)
+		skb->mark |= mgy_config.mark_accepted;
 	return mgy_forward_ip(skb, pkt, c.new.fwd, reason, v6);
 }
 

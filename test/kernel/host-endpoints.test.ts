@@ -8,14 +8,17 @@ import type {
   EndpointId,
   PolicyId,
   PolicyStage,
+  ProfileId,
 } from '../../src/model/desired.js';
 import { Driver } from './driver.js';
-import { WorkloadWorld } from './workload-world.js';
+import { type Workload, WorkloadWorld } from './workload-world.js';
 
 const HOST = '192.0.2.1';
 const NEIGHBOUR = '192.0.2.2';
 /** Behind the host, in a network that it routes to. */
 const BEHIND = '198.51.100.2';
+const POD = '10.65.0.2';
+const OPEN = 'open' as ProfileId;
 const HEP = 'eth0' as EndpointId;
 const STAGES: readonly PolicyStage[] = ['untracked', 'preDnat', 'normal', 'forward'];
 
@@ -73,11 +76,23 @@ const toPort = (port: number): Omit<DesiredRule, 'index'> => ({
 });
 const ANY: Omit<DesiredRule, 'index'> = { action: 'allow' };
 
+function podUpdates({ interfaceName, address, name }: Workload): DesiredUpdate[] {
+  const rules: DesiredRule[] = [{ action: 'allow', index: 0 }];
+  const endpoint = { interfaceName, addresses: [address], tiers: [], profiles: [OPEN] };
+  return [
+    { type: 'profile', id: OPEN, profile: { ingress: rules, egress: rules } },
+    { type: 'workload-endpoint', id: `default/${name}` as EndpointId, endpoint },
+  ];
+}
+
 describe('host endpoints', () => {
   let world: WorkloadWorld;
   let driver: Driver;
   let neighbour: string;
   let behind: string;
+  let pod: Workload;
+  const iptables = (...args: readonly string[]): unknown =>
+    execFileSync('nsenter', [`--net=${world.path}`, 'iptables', '-t', 'nat', ...args]);
   const inNeighbour = (...args: readonly string[]): unknown =>
     execFileSync('ip', ['-n', neighbour, ...args]);
 
@@ -104,6 +119,8 @@ describe('host endpoints', () => {
     for (const port of [22, 80, 81]) await world.serve(world.host, port);
     for (const port of [80, 81]) await world.serve(neighbour, port);
     await world.serve(behind, 80);
+    pod = world.addWorkload('w', POD);
+    await world.serve(pod.netns, 80);
     driver = new Driver(world);
     await driver.apply({ type: 'in-sync' });
   });
@@ -189,6 +206,56 @@ describe('host endpoints', () => {
     expect(await open(behind, NEIGHBOUR, 80)).toBe(false);
     expect(await open(behind, NEIGHBOUR, 81)).toBe(true);
     expect(await open(neighbour, BEHIND, 80)).toBe(true);
+  });
+
+  test('forward policy decides about workloads, whose packets pass by the stack', async () => {
+    await driver.apply(...hostEndpoint({}), ...podUpdates(pod));
+    expect(await open(neighbour, POD, 80)).toBe(true);
+    expect(await open(pod.netns, NEIGHBOUR, 80)).toBe(true);
+    await driver.apply(
+      ...hostEndpoint({ forward: { ingress: [toPort(81)], egress: [toPort(81)] } }),
+    );
+    expect(await open(neighbour, POD, 80)).toBe(false);
+    expect(await open(pod.netns, NEIGHBOUR, 80)).toBe(false);
+    expect(await open(pod.netns, NEIGHBOUR, 81)).toBe(true);
+    expect(await open(world.host, POD, 80)).toBe(true);
+  });
+
+  test('preDNAT policy sees the address that the client asked for', async () => {
+    iptables('-A', 'PREROUTING', '-p', 'tcp', '--dport', '8080', '-j', 'DNAT', '--to', `${POD}:80`);
+    // Translated packets are forwarded: normal policy, which denies everything, is not asked.
+    await driver.apply(...hostEndpoint({}));
+    expect(await open(neighbour, HOST, 8080)).toBe(true);
+    using talk = world.connect(neighbour, HOST, 8080);
+    expect(await talk.next()).toBe('open');
+    await driver.apply(
+      ...hostEndpoint({ preDnat: { ingress: [{ ...toPort(8080), action: 'deny' }] } }),
+    );
+    expect(await open(neighbour, HOST, 8080)).toBe(false);
+    expect(await open(neighbour, HOST, 22)).toBe(true);
+    expect(await talk.say('goes on')).toBe('goes on');
+    // What it allows, the forward and normal stages of this interface are not asked about.
+    const closed = { ingress: [], egress: [] };
+    await driver.apply(
+      ...hostEndpoint({
+        preDnat: { ingress: [toPort(8080), toPort(81)] },
+        ...{ forward: closed, normal: closed },
+      }),
+    );
+    expect(await open(neighbour, HOST, 8080)).toBe(true);
+    expect(await open(neighbour, HOST, 81)).toBe(true);
+    expect(await open(neighbour, HOST, 80)).toBe(false);
+    expect(await open(neighbour, POD, 80)).toBe(false);
+    iptables('-F', 'PREROUTING');
+  });
+
+  test('a connection older than the host endpoint goes on', async () => {
+    await driver.apply({ type: 'host-endpoint-remove', id: HEP });
+    using talk = world.connect(neighbour, HOST, 80);
+    expect(await talk.next()).toBe('open');
+    await driver.apply(...hostEndpoint({}));
+    expect(await talk.say('older')).toBe('older');
+    expect(await open(neighbour, HOST, 80)).toBe(false);
   });
 
   test('a wildcard governs what no other does', async () => {

@@ -16,6 +16,14 @@ static __always_inline const struct mgy_hep *mgy_hep_of(__u32 ifindex)
 	return i ? bpf_map_lookup_elem(&mgy_hep_v1, i) : 0;
 }
 
+/* Record of all workload interfaces, and of the tunnel: a wildcard's, if there is one. */
+static __always_inline const struct mgy_hep *mgy_hep_inside(void)
+{
+	__u32 i = MGY_HEP_WORKLOADS;
+
+	return bpf_map_lookup_elem(&mgy_hep_v1, &i);
+}
+
 /* Policy set of a stage; 0: it has no say. */
 static __always_inline __u32 mgy_stage_set(const struct mgy_hep *hep, enum mgy_stage stage)
 {
@@ -27,19 +35,36 @@ struct mgy_classes {
 	__u32 src, dst, l4;
 };
 
+#define MGY_KNOWN (1ull << 63)
+
+/* MGY_KNOWN, flags in bits 32-62 and class below of an address; 0 if the tables have no record of it. */
+mgy_global __u64 mgy_known_of(__u32 address_be)
+{
+	const struct mgy_info *info = mgy_info_of(address_be);
+
+	return info ? MGY_KNOWN | (__u64)info->flags << 32 | info->cls : 0;
+}
+
+/* L4 classes of a packet: dst << 16 | src. */
+mgy_global __u32 mgy_l4_pair(const struct mgy_pkt *pkt)
+{
+	struct mgy_l4 l4;
+
+	if (!pkt)
+		return 0xffffffff;
+	mgy_l4_of(pkt, &l4);
+	return l4.dst << 16 | (l4.src & 0xffff);
+}
+
 /* 0 if the tables have no record of an address: the caller drops. */
 static __always_inline int mgy_classes_of(const struct mgy_pkt *pkt, struct mgy_classes *classes)
 {
-	const struct mgy_info *src = mgy_info_of(pkt->src), *dst = mgy_info_of(pkt->dst);
-	struct mgy_l4 l4;
+	__u64 src = mgy_known_of(pkt->src), dst = mgy_known_of(pkt->dst);
 
-	if (!src || !dst)
-		return 0;
-	mgy_l4_of(pkt, &l4);
-	classes->src = src->cls;
-	classes->dst = dst->cls;
-	classes->l4 = l4.dst << 16 | l4.src;
-	return 1;
+	classes->src = src;
+	classes->dst = dst;
+	classes->l4 = mgy_l4_pair(pkt);
+	return src && dst;
 }
 
 /*
@@ -99,6 +124,16 @@ static __always_inline int mgy_has_ports(const struct mgy_pkt *pkt)
 static __always_inline int mgy_failsafe_in(const struct mgy_pkt *pkt)
 {
 	return mgy_has_ports(pkt) && mgy_failsafe(0, pkt->proto, bpf_ntohs(pkt->dport), pkt->src);
+}
+
+/* The untracked stage sees replies too: their source port is looked for in the other list. */
+static __always_inline int mgy_failsafe_either(const struct mgy_pkt *pkt, int ingress)
+{
+	if (!mgy_has_ports(pkt))
+		return 0;
+	if (mgy_failsafe(!ingress, pkt->proto, bpf_ntohs(pkt->dport), ingress ? pkt->src : pkt->dst))
+		return 1;
+	return mgy_failsafe(ingress, pkt->proto, bpf_ntohs(pkt->sport), ingress ? pkt->src : pkt->dst);
 }
 
 /* Sent by this host to a failsafe port. */

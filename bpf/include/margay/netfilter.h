@@ -5,6 +5,7 @@
  */
 #ifndef MARGAY_NETFILTER_H
 #define MARGAY_NETFILTER_H
+#include <bpf/bpf_core_read.h>
 #include <margay/conntrack.h>
 
 #define MGY_NF_DROP 0
@@ -19,6 +20,7 @@ struct sk_buff {
 	unsigned int len;
 	__u32 mark;
 	int skb_iif;
+	unsigned long _nfct;
 } __attribute__((preserve_access_index));
 struct nf_hook_state {
 	struct net_device *in, *out;
@@ -45,6 +47,20 @@ static __always_inline __u32 mgy_nf_out_ifindex(struct bpf_nf_ctx *ctx)
 	struct net_device *dev = ctx->state->out;
 
 	return dev ? dev->ifindex : 0;
+}
+
+/*
+ * The kernel's own tracking, where it is in use, has seen a packet each way: it knows connections that are older
+ * than the host endpoint. The low bits of the pointer say so: IP_CT_ESTABLISHED (0) or its reply (3).
+ */
+static __always_inline int mgy_nf_established(struct sk_buff *skb)
+{
+	unsigned long tracked;
+
+	if (!bpf_core_field_exists(skb->_nfct))
+		return 0;
+	tracked = skb->_nfct;
+	return tracked > 7 && ((tracked & 7) == 0 || (tracked & 7) == 3);
 }
 
 static __always_inline enum mgy_reason mgy_nf_parse_l4(struct bpf_dynptr *ptr, struct mgy_pkt *pkt, __u32 room)

@@ -7,8 +7,10 @@
 #ifndef MARGAY_VERDICT_H
 #define MARGAY_VERDICT_H
 #include <margay/conntrack.h>
+#include <margay/hostpolicy.h>
 #include <margay/policy.h>
 #include <margay/route.h>
+#include <margay/tracked.h>
 
 /* A question and its answer. */
 struct mgy_case {
@@ -17,6 +19,9 @@ struct mgy_case {
 	struct mgy_verdict verdict;
 	struct mgy_ct_new new; /* out, with MGY_OK_NEW: what to store, and new.fwd: where to send it */
 	__u32 stored;          /* out: 1 if the entry has been brought up to date already */
+	/* Host endpoint of the interface it came in by, or NULL; and whether an earlier stage of it let the packet in. */
+	const struct mgy_hep *hep;
+	__u32 accepted;
 };
 
 /*
@@ -55,6 +60,77 @@ static __always_inline __u32 mgy_trace(__u32 cell)
 	return cell >> MGY_CELL_TRACE_SHIFT;
 }
 
+/*
+ * Before addresses are translated. MGY_OK_PASS: go on, c->accepted tells whether the host endpoint asks no more
+ * of the packet. Else: drop. `parsed` is what the parser said. `kernel` is a constant: whether
+ * the kernel may be asked, 4 or 6 by family. The linker wants its functions used in one source file at most.
+ */
+static __always_inline enum mgy_reason mgy_ask_pre_dnat(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+							enum mgy_reason parsed, struct mgy_case *c,
+							const int kernel)
+{
+	__u32 ps = mgy_stage_set(c->hep, MGY_STAGE_PRE_DNAT);
+	struct mgy_classes classes = {};
+	enum mgy_reason reason;
+
+	if (mgy_likely(!ps) || (c->ct && mgy_ct_established(pkt, c->ct->flags)))
+		return MGY_OK_PASS;
+	/* A fragment does not tell its ports: it could be what policy denies. */
+	if (parsed != MGY_OK_PASS)
+		return parsed;
+	if (mgy_failsafe_in(pkt) || (kernel && mgy_kernel_established(skb, pkt, kernel == 6)))
+		return MGY_OK_PASS;
+	if (!c->src || !c->dst)
+		return MGY_DROP_NO_POLICY_SET;
+	classes.src = c->src->cls;
+	classes.dst = c->dst->cls;
+	classes.l4 = mgy_l4_pair(pkt);
+	reason = mgy_ask_stage(ps, 1, &classes, MGY_DROP_PRE_DNAT, &c->verdict.host_in);
+	if (reason != MGY_OK_NEW)
+		return reason;
+	c->accepted = 1;
+	return MGY_OK_PASS;
+}
+
+/*
+ * Forward stages, for a packet that is handed past the stack: of the interface it came in by and of the one it
+ * leaves by. What goes through the stack is asked there. MGY_OK_NEW or why to drop.
+ */
+static __always_inline enum mgy_reason mgy_ask_forward(struct mgy_case *c, const struct mgy_hep *out,
+						       const struct mgy_l4 *l4)
+{
+	__u32 in = c->accepted ? 0 : mgy_stage_set(c->hep, MGY_STAGE_FORWARD_IN);
+	__u32 ps = mgy_stage_set(out, MGY_STAGE_FORWARD_OUT);
+	struct mgy_classes classes = {};
+	enum mgy_reason reason;
+
+	if (mgy_likely(!in && !ps))
+		return MGY_OK_NEW;
+	classes.src = c->src->cls;
+	classes.dst = c->dst->cls;
+	classes.l4 = l4->dst << 16 | l4->src;
+	reason = mgy_ask_stage(in, 1, &classes, MGY_DROP_FORWARD_IN, &c->verdict.host_in);
+	if (reason != MGY_OK_NEW && reason != MGY_OK_PASS)
+		return reason;
+	reason = mgy_ask_stage(ps, 0, &classes, MGY_DROP_FORWARD_OUT, &c->verdict.host_out);
+	return reason == MGY_OK_PASS ? MGY_OK_NEW : reason;
+}
+
+/* By which interface a packet with this forward action leaves; NULL: the stack decides, and asks. */
+static __always_inline const struct mgy_hep *mgy_hep_towards(__u32 fwd)
+{
+	__u32 i = MGY_FWD_ARG(fwd);
+	struct mgy_nh *nh;
+
+	if (fwd >> MGY_FWD_SHIFT != MGY_FWD_NH)
+		return 0;
+	nh = bpf_map_lookup_elem(&mgy_nh_v2, &i);
+	if (!nh)
+		return 0;
+	/* Into the tunnel, of which no host endpoint but a wildcard knows. */
+	return nh->tun_dst ? mgy_hep_inside() : mgy_hep_of(nh->ifindex);
+}
+
 /* Ingress policy of local workload `dst` for a peer of class `cls`. */
 static __always_inline enum mgy_reason mgy_ask_in(const struct mgy_info *dst, __u32 cls,
 						  const struct mgy_l4 *l4, struct mgy_verdict *verdict)
@@ -74,6 +150,10 @@ static __always_inline enum mgy_reason mgy_judge_from_wl(struct __sk_buff *skb, 
 
 	if (!src || !(src->flags & MGY_INFO_LOCAL_WL) || src->ifindex != skb->ifindex)
 		return MGY_DROP_SPOOFED;
+	c->hep = mgy_hep_inside();
+	reason = mgy_ask_pre_dnat(skb, pkt, MGY_OK_PASS, c, 0);
+	if (reason != MGY_OK_PASS)
+		return reason;
 	reason = mgy_flow_entry(pkt, skb->ifindex, &c->ct);
 	if (reason != MGY_OK_NEW)
 		return reason;
@@ -94,6 +174,11 @@ static __always_inline enum mgy_reason mgy_judge_from_wl(struct __sk_buff *skb, 
 		c->new.back_from = dst->ifindex;
 		c->new.fwd = mgy_fwd_local(dst);
 		c->new.back_fwd = mgy_fwd_local(src);
+		if (c->new.fwd) {
+			reason = mgy_ask_forward(c, c->hep, &l4);
+			if (reason != MGY_OK_NEW)
+				return reason;
+		}
 	} else if (dst->flags & MGY_INFO_LOCAL_HOST || pkt->on_link) {
 		if (!mgy_config.host_action)
 			return MGY_DROP_TO_HOST;
@@ -102,6 +187,11 @@ static __always_inline enum mgy_reason mgy_judge_from_wl(struct __sk_buff *skb, 
 		/* Both ways through the stack, or neither: its own tracking must see whole connections. */
 		c->new.fwd = mgy_fwd_remote(dst);
 		c->new.back_fwd = c->new.fwd ? mgy_fwd_local(src) : 0;
+		if (c->new.fwd) {
+			reason = mgy_ask_forward(c, mgy_hep_towards(c->new.fwd), &l4);
+			if (reason != MGY_OK_NEW)
+				return reason;
+		}
 	}
 	c->new.tr_o = mgy_trace(c->verdict.out);
 	c->new.tr_i = mgy_trace(c->verdict.in);
@@ -179,7 +269,7 @@ static __always_inline enum mgy_reason mgy_judge_from_net(const struct mgy_pkt *
 	c->new.fwd = mgy_fwd_local(dst);
 	c->new.back_fwd = mgy_fwd_remote(src);
 	c->new.tr_i = mgy_trace(c->verdict.in);
-	return MGY_OK_NEW;
+	return c->new.fwd ? mgy_ask_forward(c, mgy_hep_inside(), &l4) : MGY_OK_NEW;
 }
 
 /* Stores what a judgement ended in; MGY_OK_NEW or why not. */

@@ -11,6 +11,7 @@ import type { Dataplane } from '../dataplane.js';
 import { InterfaceMonitor } from '../interface-monitor.js';
 import { RouteTable } from '../routing/route-table.js';
 import { enableForwarding } from '../routing/workload-interface.js';
+import { adoptConnections } from './conntrack-adopt.js';
 import { flushConnections } from './conntrack-flush.js';
 import { type CollectorStatistics, ConntrackCollector } from './conntrack-gc.js';
 import { type ReasonCount, readCounters } from './counters.js';
@@ -264,6 +265,7 @@ export class EbpfDataplane implements Dataplane {
     signal.throwIfAborted();
     await this.#flushDeparted();
     if (interfacesChanged || !this.#programs.active || this.#workloads.anyClosed) {
+      if (this.#hostEndpoints.closesAny) await this.#adoptConnections();
       this.#hostEndpoints.publish(this.#present.generation);
       const stack = this.#hostEndpoints.governsAny;
       failures.push(...(await this.#programs.run({ stack })));
@@ -282,6 +284,13 @@ export class EbpfDataplane implements Dataplane {
     const { mgy_ct4_v1: conntrack } = this.#present.generation.shared;
     const removed = await flushConnections(conntrack, departed);
     if (removed > 0) this.#log.info({ departed, removed }, 'connections forgotten');
+  }
+
+  /** Interfaces come to be governed: what is established stays. */
+  async #adoptConnections(): Promise<void> {
+    const { shared, programs } = this.#present.generation;
+    const adopted = await adoptConnections(shared.mgy_ct4_v1, programs.collect);
+    if (adopted > 0) this.#log.info({ adopted }, 'connections of this host adopted');
   }
 
   async #onGrown(): Promise<void> {

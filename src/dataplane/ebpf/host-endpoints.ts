@@ -33,6 +33,7 @@ export class HostEndpoints {
   readonly #recorded = new Map<HostInterface, string>();
   #warned = '';
   #isDirty = false;
+  #closesAny = false;
 
   constructor(parts: HostEndpointsParts) {
     this.#parts = parts;
@@ -49,6 +50,11 @@ export class HostEndpoints {
     return this.#recorded.size > 0;
   }
 
+  /** Since publish(): interfaces that nothing governed come to be governed. */
+  get closesAny(): boolean {
+    return this.#closesAny;
+  }
+
   /** Links or addresses changed, or everything is to be recorded again. */
   takeInterfaces(): void {
     this.#isDirty = true;
@@ -59,9 +65,9 @@ export class HostEndpoints {
     this.#isDirty = true;
   }
 
-  /** Records what governs each interface now, for the next commit. Returns interfaces that were open before. */
-  record(): readonly number[] {
-    if (!this.#isDirty) return [];
+  /** Records what governs each interface now, for the next commit. */
+  record(): void {
+    if (!this.#isDirty) return;
     this.#isDirty = false;
     const { interfaces, present } = this.#parts;
     const attachments = this.#attach();
@@ -73,7 +79,8 @@ export class HostEndpoints {
       const { tiers, profiles } = endpoint;
       wanted.set(where, { id, stages, tiers, profiles });
     }
-    const closed = [...wanted.keys()].filter((where) => !this.#recorded.has(where));
+    const open = [...wanted.keys()].filter((where) => !this.#recorded.has(where));
+    this.#closesAny ||= open.some((where) => where !== 'workloads');
     for (const where of this.#recorded.keys()) {
       if (!wanted.has(where)) this.#recorded.delete(where);
       if (!wanted.has(where)) present.tables.setHostInterface(where, null);
@@ -84,7 +91,6 @@ export class HostEndpoints {
       this.#recorded.set(where, text);
       present.tables.setHostInterface(where, endpoint);
     }
-    return closed.filter((where) => where !== 'workloads');
   }
 
   /** Makes the generation's programs find the records that its tables hold: after their commit. */
@@ -93,6 +99,7 @@ export class HostEndpoints {
     const wanted = new Map(present.tables.hostRecords());
     for (const { ifindex } of interfaces.workloadLinks()) wanted.set(ifindex, MGY_HEP_WORKLOADS);
     writeRecords(generation.hostInterfaces, wanted);
+    this.#closesAny = false;
   }
 
   #attach(): HostEndpointAttachments {

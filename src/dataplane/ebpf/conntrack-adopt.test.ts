@@ -1,0 +1,26 @@
+import { expect, test } from '@jest/globals';
+import { connectionKeys } from './conntrack-adopt.js';
+
+const HEADER = '  sl  local_address rem_address   st tx_queue rx_queue';
+const line = (local: string, remote: string, state: string): string =>
+  `   0: ${local} ${remote} ${state} 00000000:00000000 00:00000000 00000000`;
+const hex = (table: readonly string[]): string[] =>
+  connectionKeys([HEADER, ...table, ''].join('\n')).map((key) => Buffer.from(key).toString('hex'));
+
+// 192.0.2.1:80 and 192.0.2.2:40000.
+const KEY = 'c0000201c000020200509c4006000000';
+
+test.each([
+  ['a connection', line('010200C0:0050', '020200C0:9C40', '01'), [KEY]],
+  ['the same, seen from the other end', line('020200C0:9C40', '010200C0:0050', '08'), [KEY]],
+  [
+    'a socket for both families',
+    line('0000000000000000FFFF0000010200C0:0050', '0000000000000000FFFF0000020200C0:9C40', '01'),
+    [KEY],
+  ],
+  ['an open port', line('00000000:0050', '00000000:0000', '0A'), []],
+  ['the loopback', line('0100007F:0050', '0100007F:9C40', '01'), []],
+  ['IPv6', line(`${'0'.repeat(32)}:0050`, `${'1'.repeat(32)}:9C40`, '01'), []],
+])('%s', (_, text, keys) => {
+  expect(hex([text])).toEqual(keys);
+});
