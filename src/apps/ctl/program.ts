@@ -7,6 +7,7 @@ import { VERBS } from './verb-table.js';
 /** Verbs that are whole programs of their own: apps/main.ts starts them before this one is loaded. */
 const PROGRAMS: readonly Omit<VerbEntry, 'load'>[] = [
   { name: 'agent', about: 'The per-host daemon (margay agent --help).', group: 'Host' },
+  { name: 'cni', about: 'The plugin for container runtimes (margay cni --help).', group: 'Host' },
 ];
 
 /** Verbs of calicoctl v3.2: nothing else is in the help when called by that name. */
