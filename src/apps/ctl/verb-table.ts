@@ -105,6 +105,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/why.js'),
   },
   {
+    name: 'doctor',
+    about: 'Check this host and its datastore, and say how to mend what is wrong.',
+    group: 'Host',
+    load: () => import('./verbs/doctor.js'),
+  },
+  {
     name: 'version',
     about: 'Show the version of this program and of the cluster.',
     group: 'Cluster',
