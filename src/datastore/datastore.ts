@@ -70,6 +70,20 @@ export interface HostStatus {
   readonly errors: readonly string[];
 }
 
+/** A key and its bytes as stored, whatever they mean. */
+export interface RawRecord {
+  readonly path: string;
+  readonly body: Uint8Array;
+}
+
+/** Keys and bytes, for copies from store to store: nothing is decoded, so nothing can be lost on the way. */
+export interface RawRecords {
+  /** Everything but what lives under leases, at the one revision returned. */
+  readAll(visit: (record: RawRecord) => void): Promise<string>;
+  /** Replaces what is there. */
+  write(record: RawRecord): Promise<void>;
+}
+
 /**
  * Errors are DatastoreError with a code: ERR_DATASTORE_NOT_FOUND, ERR_DATASTORE_EXISTS, ERR_DATASTORE_CONFLICT,
  * ERR_DATASTORE_COMPACTED, ERR_DATASTORE_UNAVAILABLE, ERR_DATASTORE_UNSUPPORTED (src/datastore/datastore-error.ts).
@@ -103,6 +117,8 @@ export interface Datastore extends AsyncDisposable {
   listHostStatus(): Promise<readonly HostStatus[]>;
   /** Calls back whenever some host's status may have changed, until aborted. */
   watchHostStatus(onChange: () => void, options: { readonly signal: AbortSignal }): void;
+  /** Stores that keep bytes under Calico's keys have it. */
+  readonly raw?: RawRecords;
   /** -1, 0 or 1: is `a` older than `b`? Only for revisions of this store. */
   compareRevisions(a: string, b: string): -1 | 0 | 1;
 }

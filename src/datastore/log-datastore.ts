@@ -5,6 +5,7 @@ import type {
   HostStatus,
   ListOptions,
   ListResult,
+  RawRecords,
   StoredResource,
   WatchEvent,
 } from './datastore.js';
@@ -12,7 +13,13 @@ import { alreadyExists, conflict, notFound } from './datastore-error.js';
 import { followLog } from './follow-log.js';
 import type { LogRecord, LogStore, LogTransaction } from './log-store.js';
 import { compareRevisions, parseRevision, requireRevision } from './revision.js';
-import { candidatePaths, isFollowed, listPrefixes, pathForCreate } from './stored-key.js';
+import {
+  COPIED_PREFIXES,
+  candidatePaths,
+  isFollowed,
+  listPrefixes,
+  pathForCreate,
+} from './stored-key.js';
 import {
   decodeAs,
   decodeKnown,
@@ -154,6 +161,21 @@ export class LogDatastore implements Datastore {
     if (signal.aborted) return;
     const stop = this.#store.hostStatus.onChange(onChange);
     signal.addEventListener('abort', stop, { once: true });
+  }
+
+  get raw(): RawRecords {
+    const store = this.#store;
+    return {
+      readAll: async (visit) => {
+        const revision = await store.range(CALICO_PREFIX, (path, { body }) => {
+          if (COPIED_PREFIXES.some((prefix) => path.startsWith(prefix))) visit({ path, body });
+        });
+        return `${revision}`;
+      },
+      write: async ({ path, body }) => {
+        await store.commit((transaction) => transaction.put(path, body));
+      },
+    };
   }
 
   compareRevisions(a: string, b: string): -1 | 0 | 1 {

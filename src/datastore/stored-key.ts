@@ -105,6 +105,9 @@ export function listPrefixes(options: ListOptions): readonly string[] {
 /** What a snapshot holds and a watch reports lies below these: all but single addresses. */
 export const FOLLOWED_PREFIXES: readonly string[] = [RESOURCES_PREFIX, ...IPAM_FOLLOWED_PREFIXES];
 
+/** What a copy of a store holds: all that is no report under a lease. */
+export const COPIED_PREFIXES: readonly string[] = ['/calico/resources/', '/calico/ipam/'];
+
 /** Is it part of snapshots and watches? */
 export function isFollowed(path: string): boolean {
   if (path.startsWith(RESOURCES_PREFIX)) return true;

@@ -1,4 +1,4 @@
-/** Runs command lines of margay within the test's process, against an embedded store of its own. */
+/** Runs command lines of margay within the test's process, against an embedded store of its own or one it is given. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,6 +49,11 @@ export class Ctl implements AsyncDisposable {
   static async open(): Promise<Ctl> {
     const path = mkdtempSync(join(tmpdir(), 'margay-ctl-'));
     return new Ctl(path, await openDatastore({ type: 'embedded', path }));
+  }
+
+  /** On another store, which is closed with it. */
+  static on(store: Datastore): Ctl {
+    return new Ctl(mkdtempSync(join(tmpdir(), 'margay-ctl-')), store);
   }
 
   async run(args: readonly string[], input: CtlInput = {}): Promise<CtlResult> {

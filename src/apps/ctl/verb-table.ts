@@ -111,6 +111,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/doctor.js'),
   },
   {
+    name: 'datastore',
+    about: 'Copy a datastore into another, and lock it meanwhile.',
+    group: 'Cluster',
+    load: () => import('./verbs/datastore.js'),
+  },
+  {
     name: 'version',
     about: 'Show the version of this program and of the cluster.',
     group: 'Cluster',

@@ -9,12 +9,14 @@ import type {
   HostStatus,
   ListOptions,
   ListResult,
+  RawRecords,
   StoredResource,
   WatchEvent,
 } from '../datastore.js';
 import { alreadyExists, conflict, isDatastoreError, notFound } from '../datastore-error.js';
 import { compareRevisions, parseRevision, requireRevision } from '../revision.js';
 import {
+  COPIED_PREFIXES,
   candidatePaths,
   FOLLOWED_PREFIXES,
   isFollowed,
@@ -200,6 +202,13 @@ export class EtcdDatastore implements Datastore {
     this.#hostStatus.watch(onChange, options.signal);
   }
 
+  get raw(): RawRecords {
+    return {
+      readAll: async (visit) => `${await this.#records.list(COPIED_PREFIXES, { visit })}`,
+      write: ({ path, body }) => this.putRaw(path, body),
+    };
+  }
+
   compareRevisions(a: string, b: string): -1 | 0 | 1 {
     return compareRevisions(a, b);
   }
@@ -218,7 +227,7 @@ export class EtcdDatastore implements Datastore {
     }
   }
 
-  /** Puts bytes where a resource belongs, as a broken writer would. */
+  /** Puts bytes wherever they belong. */
   async putRaw(path: string, body: Uint8Array): Promise<void> {
     await this.#client.call(PUT, { key: Buffer.from(path), value: body }, { mutates: true });
   }
