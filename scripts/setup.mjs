@@ -49,6 +49,7 @@ const PACKAGES = [
   { name: 'libuv1-dev', header: 'uv.h', why: "the addon waits on Node's event loop" },
   { name: 'util-linux', file: 'nsenter', why: 'tests and the demo enter network namespaces' },
   { name: 'git', file: 'git', why: 'tests list the tracked files' },
+  { name: 'bird2', file: 'bird', why: 'routes between hosts by BGP, in tests and where asked for' },
   { name: 'tcpdump', file: 'tcpdump', why: 'tests look at what travels between hosts' },
   { name: 'iputils-ping', file: 'ping', why: 'tests send packets of a given size' },
   { name: 'iproute2', file: 'ip', why: 'tests and the demo make network namespaces' },

@@ -150,3 +150,42 @@ export async function runInteractive(argv: readonly [string, ...string[]]): Prom
     });
   });
 }
+
+export interface DaemonOptions {
+  readonly argv: readonly [program: string, ...args: string[]];
+  /** A line of what it writes to standard error. */
+  readonly onLine: (line: string) => void;
+  /** It ended, or could not be started: why, in words. Called once. */
+  readonly onEnd: (why: string) => void;
+}
+
+export interface Daemon {
+  /** undefined: it could not be started. */
+  readonly pid: number | undefined;
+  /** SIGKILL: it ends without a chance to undo anything. */
+  kill(): void;
+}
+
+/** Starts a program that is to run on. It outlives this process unless it is killed. */
+export function startDaemon({ argv, onLine, onEnd }: DaemonOptions): Daemon {
+  const [program, ...args] = argv;
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  let isOver = false;
+  const end = (why: string): void => {
+    if (isOver) return;
+    isOver = true;
+    onEnd(why);
+  };
+  let rest = '';
+  child.stderr.setEncoding('utf8');
+  child.stderr.on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = (lines.pop() ?? '').slice(-STDERR_TAIL);
+    for (const line of lines) onLine(line);
+  });
+  child.once('error', (error) => end(`could not be started: ${error.message}`));
+  child.once('exit', (code, signal) =>
+    end(code === null ? `was ended by ${signal}` : `exited with ${code}`),
+  );
+  return { pid: child.pid, kill: () => void child.kill('SIGKILL') };
+}

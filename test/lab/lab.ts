@@ -11,7 +11,7 @@ import { LOAD_TOOL } from './load-tool.js';
 import { type Outcome, Prober, type Protocol } from './prober.js';
 
 const MARGAY = join(REPOSITORY, 'bin', 'margay');
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 60_000;
 /** Every workload listens here, on TCP and UDP. */
 export const PORTS = [80, 5432] as const;
 

@@ -21,8 +21,10 @@ export interface AgentOptions {
   readonly log: Log;
   readonly reportingIntervalMs: number;
   readonly reportingTtlMs: number;
-  /** Hears of every object that came, changed or went. */
-  readonly onObject?: (key: ResourceKey) => void;
+  /** A batch has been taken; from the first call on the picture is complete. */
+  readonly onSynced?: () => void;
+  /** What else is wrong with this host, a line each. */
+  readonly problems?: () => readonly string[];
   /** Also hears every object of the datastore. */
   readonly onResource?: (update: ResourceUpdate) => void;
 }
@@ -99,6 +101,7 @@ export class Agent {
       endpoints: stats.endpoints,
       policies: stats.policies,
       errors: [
+        ...(this.#options.problems?.() ?? []),
         ...this.#applyErrors,
         ...this.#invalid.values(),
         ...Object.entries(stats.invalid).map(([object, reason]) => invalidLine(object, reason)),
@@ -135,7 +138,6 @@ export class Agent {
   #take(batch: SyncBatch): void {
     for (const update of batch.updates) {
       this.#invalid.delete(formatKey(update.key));
-      this.#options.onObject?.(update.key);
       this.#options.onResource?.(update);
       this.#calc.onResource(update);
     }
@@ -146,7 +148,9 @@ export class Agent {
     }
     this.#calc.flush();
     this.#seen = batch.revision;
-    if (this.#inSync) this.#loop.request();
+    if (!this.#inSync) return;
+    this.#loop.request();
+    this.#options.onSynced?.();
   }
 
   #onInvalid(key: ResourceKey, reason: string): void {

@@ -36,6 +36,8 @@ export function chooseDataplane(wanted: ParameterValues['Dataplane']): Dataplane
 export interface OpenOptions {
   readonly values: ParameterValues;
   readonly bpfDir: string;
+  /** A routing daemon routes between hosts. */
+  readonly leavePlainRoutes: boolean;
   readonly log: Log;
 }
 
@@ -44,12 +46,18 @@ const MARK_SEEN = 0x0100_0000;
 const MARK_ACCEPTED = 0x0200_0000;
 const VXLAN_PORT = 4789;
 
-export function openDataplane({ values, bpfDir, log }: OpenOptions): Promise<EbpfDataplane> {
+export function openDataplane({
+  values,
+  bpfDir,
+  leavePlainRoutes,
+  log,
+}: OpenOptions): Promise<EbpfDataplane> {
   return EbpfDataplane.open({
     bpfDir,
     log: log.child({ component: 'ebpf' }),
     interfacePrefixes: values.InterfacePrefix,
     interfaceExclude: values.InterfaceExclude,
+    leavePlainRoutes,
     conntrackEntries: values.BPFMapSizeConntrack,
     connectionsEveryMs: values.FlowLogsFlushInterval,
     config: {

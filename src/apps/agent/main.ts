@@ -1,5 +1,4 @@
 /** `margay agent`: from arguments and environment to a running agent, and its orderly end. */
-import { existsSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CodedError, errorMessage } from '../../base/error.js';
 import { setLogLevel } from '../../base/log.js';
@@ -18,7 +17,8 @@ import { addFlowMetrics } from './flow-metrics.js';
 import type { Routes } from './http-server.js';
 import { HttpServers, LIVE_SERVER_PARAMETERS } from './http-servers.js';
 import { AgentMetrics } from './metrics.js';
-import { NodeStartUp } from './node/start-up.js';
+import { Networking } from './networking.js';
+import { networkingBackend } from './node/start-up.js';
 import type { ParameterValues } from './parameters.js';
 import { printConfiguration } from './print-configuration.js';
 import { RunDir } from './run-dir.js';
@@ -107,13 +107,16 @@ async function runAgent(
   const { values } = parsed;
   const choice = chooseDataplane(values.Dataplane);
   log.info({ hostname, runDir: runDir.path, store: store.type, ...choice }, 'agent starts');
-  await using dataplane = await openDataplane({ values, bpfDir: settings.bpfDir, log });
-  const node = new NodeStartUp({
+  await using dataplane = await openDataplane({
+    ...{ values, log, bpfDir: settings.bpfDir },
+    leavePlainRoutes: networkingBackend(process.env) === 'bird',
+  });
+  const networking = new Networking({
     ...{ store, log, hostname, signal, version: productVersion(), environment: process.env },
+    ...{ runDir: runDir.path, interfacePrefixes: values.InterfacePrefix },
     addresses: () => dataplane.hostAddresses(),
   });
-  const ipv6 = existsSync('/proc/sys/net/ipv6') && process.env['FELIX_IPV6SUPPORT'] !== 'false';
-  await node.run({ ipv6 });
+  await networking.start();
   const agent = new Agent({
     hostname,
     version: productVersion(),
@@ -122,11 +125,13 @@ async function runAgent(
     log,
     reportingIntervalMs: values.ReportingInterval,
     reportingTtlMs: values.ReportingTTL,
-    onObject: (key) => node.onObject(key),
     onResource: (update) => {
       watch.onUpdate(update);
       flows.onResource(update);
+      networking.onResource(update);
     },
+    onSynced: () => networking.onSynced(),
+    problems: () => networking.problems(),
   });
   await using flows = new FlowObservation({
     ...{ node: hostname, observer: dataplane.observer, rules: agent.rules, log },
@@ -151,7 +156,7 @@ async function runAgent(
     ...{ values, hostname, runDir, agent, dataplane, flows, unready },
   });
   const following = new AbortController();
-  const followed = node.follow({ signal: following.signal });
+  const followed = networking.follow({ signal: following.signal });
   try {
     await agent.run({ signal });
   } catch (error) {

@@ -1,0 +1,52 @@
+/** This host's place among the others: its Node, its end of tunnels, its routing daemon, as one thing to start and follow. */
+import { existsSync } from 'node:fs';
+import type { ResourceUpdate } from '../../model/update.js';
+import { BgpService } from './bgp-service.js';
+import { type NodeOptions, NodeStartUp } from './node/start-up.js';
+
+export interface NetworkingOptions extends NodeOptions {
+  readonly runDir: string;
+  readonly interfacePrefixes: readonly string[];
+}
+
+export class Networking {
+  readonly #options: NetworkingOptions;
+  readonly #node: NodeStartUp;
+  readonly #bgp: BgpService | undefined;
+
+  constructor(options: NetworkingOptions) {
+    const { hostname, log, runDir, interfacePrefixes, environment } = options;
+    this.#options = options;
+    this.#node = new NodeStartUp(options);
+    const routerId = environment['CALICO_ROUTER_ID'];
+    if (this.#node.backend === 'bird') {
+      this.#bgp = new BgpService({ hostname, log, runDir, interfacePrefixes, routerId });
+    }
+  }
+
+  /** What has to be in the datastore before the snapshot is taken. */
+  async start(): Promise<void> {
+    const isOff = this.#options.environment['FELIX_IPV6SUPPORT'] === 'false';
+    await this.#node.run({ ipv6: !isOff && existsSync('/proc/sys/net/ipv6') });
+  }
+
+  onResource(update: ResourceUpdate): void {
+    this.#node.onObject(update.key);
+    this.#bgp?.onObject(update);
+  }
+
+  /** The picture is complete. */
+  onSynced(): void {
+    this.#bgp?.onSynced();
+  }
+
+  /** A line each. */
+  problems(): readonly string[] {
+    return this.#bgp?.problems() ?? [];
+  }
+
+  /** Until aborted. */
+  async follow({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    await Promise.all([this.#node.follow({ signal }), this.#bgp?.run({ signal })]);
+  }
+}

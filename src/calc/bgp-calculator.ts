@@ -1,0 +1,152 @@
+/**
+ * What this host's routing daemon is to do, from Nodes, BGP objects, pools and blocks (spec/bgp.md 2-4). Keeps the few
+ * objects that decide, and works the whole picture out anew when asked: there are thousands of them at most. Pure.
+ */
+import { parseCidr } from '../base/net/cidr.js';
+import type { BGPConfigurationSpec } from '../model/api/bgp-configuration.js';
+import type { BGPPeerSpec } from '../model/api/bgp-peer.js';
+import type { DesiredBgp } from '../model/bgp.js';
+import { affinityName, cidrOfName } from '../model/ipam-paths.js';
+import type { Resource, ResourceUpdate } from '../model/update.js';
+import { type BgpNode, peersOf } from './bgp-peers.js';
+import { hostAddress } from './addresses.js';
+
+const DEFAULT_AS = 64_512;
+const KINDS = ['Node', 'BGPConfiguration', 'BGPPeer', 'IPPool', 'IPAMBlock', 'BlockAffinity'];
+
+type Objects = ReadonlyMap<string, Resource>;
+
+export class BgpCalculator {
+  readonly #hostname: string;
+  readonly #objects: ReadonlyMap<string, Map<string, Resource>> = new Map(
+    KINDS.map((kind) => [kind, new Map<string, Resource>()]),
+  );
+
+  constructor(hostname: string) {
+    this.#hostname = hostname;
+  }
+
+  /** Whether the picture may be another now. */
+  onResource({ key, value }: ResourceUpdate): boolean {
+    const objects = this.#objects.get(key.kind);
+    if (objects === undefined) return false;
+    if (value === null) return objects.delete(key.name);
+    objects.set(key.name, value);
+    return true;
+  }
+
+  /** null: this host has no address, and so no place among the speakers. */
+  picture(): DesiredBgp | null {
+    const nodes = [...this.#of('Node')].map(([name, node]) => nodeOf(name, node));
+    const own = nodes.find(({ name }) => name === this.#hostname);
+    if (own === undefined || (own[4] === undefined && own[6] === undefined)) return null;
+    const configuration = this.#configuration();
+    const clusterAs = configuration.asNumber ?? DEFAULT_AS;
+    const asNumber = own.asNumber ?? clusterAs;
+    const { peers, problems } = peersOf({
+      ...{ own, nodes, clusterAs, asNumber },
+      mesh: configuration,
+      peers: [...this.#of('BGPPeer')].map(([name, { spec }]) => [name, spec as BGPPeerSpec]),
+    });
+    const { listenPort } = configuration;
+    return {
+      ...(own[4] === undefined ? {} : { address4: own[4] }),
+      ...(own[6] === undefined ? {} : { address6: own[6] }),
+      asNumber,
+      debug: debugOf(configuration.logSeverityScreen),
+      ...(listenPort === undefined ? {} : { listenPort }),
+      bindsToAddress: configuration.bindMode === 'NodeIP',
+      pools: this.#pools(),
+      blocks: this.#blocks(),
+      services: servicesOf(configuration),
+      advertisements: advertisementsOf(configuration),
+      ignoredInterfaces: configuration.ignoredInterfaces ?? [],
+      peers,
+      problems,
+    };
+  }
+
+  #of(kind: string): Objects {
+    return this.#objects.get(kind) ?? new Map();
+  }
+
+  /** What is said of this host goes before what is said of all. */
+  #configuration(): BGPConfigurationSpec {
+    const spec = (name: string): BGPConfigurationSpec =>
+      (this.#of('BGPConfiguration').get(name)?.spec ?? {}) as BGPConfigurationSpec;
+    return { ...spec('default'), ...spec(`node.${this.#hostname}`) };
+  }
+
+  #pools(): DesiredBgp['pools'] {
+    return [...this.#of('IPPool').values()]
+      .map(({ spec }) => {
+        const pool = spec as Readonly<Record<string, unknown>>;
+        const encapsulates = (mode: unknown): boolean => mode !== undefined && mode !== 'Never';
+        return {
+          cidr: String(pool['cidr']),
+          isTunnelled: encapsulates(pool['ipipMode']) || encapsulates(pool['vxlanMode']),
+          isHidden: pool['disableBGPExport'] === true,
+        };
+      })
+      .sort((a, b) => (a.cidr < b.cidr ? -1 : 1));
+  }
+
+  /** Blocks whose own affinity names this host, unless it is still asking for them. */
+  #blocks(): readonly string[] {
+    const found = [...this.#of('IPAMBlock')].flatMap(([name, { spec }]) => {
+      const cidr = cidrOfName(name);
+      const { affinity } = spec as { readonly affinity?: string | null };
+      if (cidr === null || affinity !== `host:${this.#hostname}`) return [];
+      const state = this.#stateOf(cidr);
+      return state === '' || state === 'confirmed' ? [cidr] : [];
+    });
+    return found.sort();
+  }
+
+  #stateOf(cidr: string): string {
+    const name = affinityName({ host: this.#hostname, cidr });
+    const spec = this.#of('BlockAffinity').get(name)?.spec as { readonly state?: string };
+    return spec?.state ?? '';
+  }
+}
+
+function nodeOf(name: string, { metadata, spec }: Resource): BgpNode {
+  const { bgp = {} } = (spec ?? {}) as { readonly bgp?: Readonly<Record<string, unknown>> };
+  const address = (field: string): string | undefined => {
+    const text = bgp[field];
+    return typeof text === 'string' && parseCidr(text, { allowHostBits: true }) !== null
+      ? hostAddress(text)
+      : undefined;
+  };
+  const { asNumber, routeReflectorClusterID: cluster } = bgp;
+  return {
+    name,
+    labels: metadata.labels ?? {},
+    4: address('ipv4Address'),
+    6: address('ipv6Address'),
+    asNumber: typeof asNumber === 'number' ? asNumber : undefined,
+    cluster: typeof cluster === 'string' && cluster !== '' ? cluster : undefined,
+  };
+}
+
+function debugOf(severity: string | undefined): DesiredBgp['debug'] {
+  const level = severity?.toLowerCase();
+  if (level === 'debug' || level === 'trace') return 'all';
+  return level === 'none' ? 'none' : 'states';
+}
+
+function servicesOf(configuration: BGPConfigurationSpec): readonly string[] {
+  const { serviceClusterIPs, serviceExternalIPs, serviceLoadBalancerIPs } = configuration;
+  const ranges = [serviceClusterIPs, serviceExternalIPs, serviceLoadBalancerIPs].flatMap(
+    (list) => list ?? [],
+  );
+  return [...new Set(ranges.map(({ cidr }) => cidr))].sort();
+}
+
+function advertisementsOf(configuration: BGPConfigurationSpec): DesiredBgp['advertisements'] {
+  const byName = new Map(configuration.communities?.map(({ name, value }) => [name, value]));
+  return (configuration.prefixAdvertisements ?? []).map(({ cidr, communities = [] }) => ({
+    cidr,
+    communities: communities.map((community) => byName.get(community) ?? community),
+  }));
+}
