@@ -52,6 +52,12 @@ const PACKAGES = [
   { name: 'bird2', file: 'bird', why: 'routes between hosts by BGP, in tests and where asked for' },
   { name: 'tcpdump', file: 'tcpdump', why: 'tests look at what travels between hosts' },
   { name: 'iputils-ping', file: 'ping', why: 'tests send packets of a given size' },
+  {
+    name: 'nftables',
+    file: 'nft',
+    why: 'the agent translates addresses of outgoing traffic with it',
+  },
+  { name: 'iptables', file: 'iptables', why: 'tests translate addresses with it' },
   { name: 'iproute2', file: 'ip', why: 'tests and the demo make network namespaces' },
 ];
 

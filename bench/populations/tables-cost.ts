@@ -111,6 +111,8 @@ function tell(tables: PolicyTables, update: DesiredUpdate): void {
     case 'host-remove':
     case 'local-host':
     case 'local-host-remove':
+    case 'pool':
+    case 'pool-remove':
     case 'local-block':
     case 'local-block-remove':
     case 'block-route':

@@ -9,6 +9,7 @@ import type {
   DesiredHostEndpoint,
   DesiredLocalHost,
   DesiredPolicy,
+  DesiredPool,
   DesiredProfile,
   DesiredRoute,
   DesiredUpdate,
@@ -95,6 +96,7 @@ export class EventSequencer {
   readonly #hosts = new Pending<string, DesiredHost>();
   readonly #blockRoutes = new Pending<string, DesiredRoute>();
   readonly #localBlocks = new Pending<string, true>();
+  readonly #pools = new Pending<string, DesiredPool>();
 
   constructor(onUpdate: (update: DesiredUpdate) => void, sources: EventSources) {
     this.#onUpdate = onUpdate;
@@ -152,6 +154,10 @@ export class EventSequencer {
     this.#blockRoutes.set(cidr, route);
   }
 
+  onPool(name: string, pool: DesiredPool | null): void {
+    this.#pools.set(name, pool);
+  }
+
   onLocalBlock(cidr: string, isLocal: boolean): void {
     this.#localBlocks.set(cidr, isLocal ? true : null);
   }
@@ -170,6 +176,7 @@ export class EventSequencer {
     }
     for (const [, host] of this.#localHost.takeUpdates()) say({ type: 'local-host', host });
     for (const [name, host] of this.#hosts.takeUpdates()) say({ type: 'host', name, host });
+    for (const [name, pool] of this.#pools.takeUpdates()) say({ type: 'pool', name, pool });
     for (const [cidr] of this.#localBlocks.takeUpdates()) say({ type: 'local-block', cidr });
     for (const [cidr, route] of this.#blockRoutes.takeUpdates()) {
       say({ type: 'block-route', cidr, route });
@@ -178,6 +185,7 @@ export class EventSequencer {
     for (const cidr of routes.takeRemovals()) say({ type: 'route-remove', cidr });
     for (const cidr of this.#blockRoutes.takeRemovals()) say({ type: 'block-route-remove', cidr });
     for (const cidr of this.#localBlocks.takeRemovals()) say({ type: 'local-block-remove', cidr });
+    for (const name of this.#pools.takeRemovals()) say({ type: 'pool-remove', name });
     for (const name of this.#hosts.takeRemovals()) say({ type: 'host-remove', name });
     for (const _ of this.#localHost.takeRemovals()) say({ type: 'local-host-remove' });
     for (const id of this.#hostEndpoints.takeRemovals()) say({ type: 'host-endpoint-remove', id });
@@ -199,6 +207,7 @@ export class EventSequencer {
       hosts: this.#hosts.size,
       blockRoutes: this.#blockRoutes.size,
       localBlocks: this.#localBlocks.size,
+      pools: this.#pools.size,
       pending:
         this.#newIpSets.size +
         this.#goneIpSets.size +
@@ -210,7 +219,8 @@ export class EventSequencer {
         this.#localHost.pendingSize +
         this.#hosts.pendingSize +
         this.#blockRoutes.pendingSize +
-        this.#localBlocks.pendingSize,
+        this.#localBlocks.pendingSize +
+        this.#pools.pendingSize,
     };
   }
 

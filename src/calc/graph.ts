@@ -300,7 +300,11 @@ export class CalcGraph {
     });
     this.#dispatcher.register('IPPool', {
       read: readPool,
-      hear: (key, pool) => this.#tunnelResolver.onPool(key.name, pool),
+      hear: (key, pool) => {
+        this.#tunnelResolver.onPool(key.name, pool);
+        const facts = pool && { cidr: pool.cidr.toString(), natOutgoing: pool.natOutgoing };
+        this.#sequencer.onPool(key.name, facts);
+      },
     });
     this.#dispatcher.register('IPAMBlock', {
       read: readBlock,

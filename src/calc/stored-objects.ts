@@ -114,4 +114,5 @@ export interface PoolSpec {
   readonly cidr: string;
   readonly ipipMode?: TunnelMode;
   readonly vxlanMode?: TunnelMode;
+  readonly natOutgoing?: boolean;
 }

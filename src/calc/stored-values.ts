@@ -105,8 +105,13 @@ function vtep(address: string | undefined, mac: string | undefined): DesiredVtep
 }
 
 export function readPool(_key: ResourceKey, value: Resource): Pool {
-  const { cidr, ipipMode = 'Never', vxlanMode = 'Never' } = specOf<PoolSpec>(value);
-  return { cidr: subnetAddress(cidr).masked(), ipip: ipipMode, vxlan: vxlanMode };
+  const {
+    cidr,
+    ipipMode = 'Never',
+    vxlanMode = 'Never',
+    natOutgoing = false,
+  } = specOf<PoolSpec>(value);
+  return { cidr: subnetAddress(cidr).masked(), ipip: ipipMode, vxlan: vxlanMode, natOutgoing };
 }
 
 const HOST_AFFINITY = 'host:';

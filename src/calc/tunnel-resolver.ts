@@ -30,6 +30,7 @@ export interface Pool {
   readonly cidr: Cidr;
   readonly ipip: TunnelMode;
   readonly vxlan: TunnelMode;
+  readonly natOutgoing: boolean;
 }
 
 export interface TunnelResolverOptions {

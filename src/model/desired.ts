@@ -169,6 +169,14 @@ export interface DesiredLocalHost {
   readonly vxlanAddress6?: string;
 }
 
+/** A range that workloads' addresses come from, disabled or not. */
+export interface DesiredPool {
+  /** Canonical. */
+  readonly cidr: string;
+  /** What its workloads send outside all pools gets the host's address. */
+  readonly natOutgoing: boolean;
+}
+
 export type DesiredUpdate =
   | {
       readonly type: 'ip-set';
@@ -213,5 +221,7 @@ export type DesiredUpdate =
   /** A block of this host, longer than one address: what nobody in it has leads nowhere. */
   | { readonly type: 'local-block'; readonly cidr: string }
   | { readonly type: 'local-block-remove'; readonly cidr: string }
+  | { readonly type: 'pool'; readonly name: string; readonly pool: DesiredPool }
+  | { readonly type: 'pool-remove'; readonly name: string }
   /** The first complete picture has been sent: what is not in it may be removed now. */
   | { readonly type: 'in-sync' };

@@ -79,6 +79,8 @@ export class DesiredPicture {
       case 'host-remove':
       case 'local-host':
       case 'local-host-remove':
+      case 'pool':
+      case 'pool-remove':
       case 'local-block':
       case 'local-block-remove':
       case 'block-route':

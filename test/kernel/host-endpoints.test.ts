@@ -258,6 +258,32 @@ describe('host endpoints', () => {
     expect(await open(neighbour, HOST, 80)).toBe(false);
   });
 
+  test('natOutgoing hides workloads from what is outside all pools', async () => {
+    const pool = (natOutgoing: boolean): DesiredUpdate => ({
+      ...{ type: 'pool', name: 'p' },
+      pool: { cidr: '10.65.0.0/16', natOutgoing },
+    });
+    const closed = { ingress: [{ action: 'deny' as const }] };
+    // The neighbour has no way back to the workload, only to the host; and nobody may open anything to either.
+    inNeighbour('route', 'del', 'default');
+    await driver.apply(
+      ...hostEndpoint({ preDnat: closed, normal: { ...closed, egress: [] } }),
+      ...[...podUpdates(pod), pool(false)],
+    );
+    expect(await open(pod.netns, NEIGHBOUR, 80)).toBe(false);
+    await driver.apply(pool(true));
+    expect(await open(pod.netns, NEIGHBOUR, 80)).toBe(true);
+    await driver.apply({
+      type: 'pool',
+      name: 'n',
+      pool: { cidr: '192.0.2.0/24', natOutgoing: false },
+    });
+    expect(await open(pod.netns, NEIGHBOUR, 80)).toBe(false);
+    await driver.apply({ type: 'pool-remove', name: 'n' }, { type: 'pool-remove', name: 'p' });
+    expect(await open(pod.netns, NEIGHBOUR, 80)).toBe(false);
+    inNeighbour('route', 'add', 'default', 'via', HOST);
+  });
+
   test('a wildcard governs what no other does', async () => {
     const named = hostEndpoint({ normal: { ingress: [ANY], egress: [ANY] } });
     const wildcard = hostEndpoint({}, '*').map((update) => ({

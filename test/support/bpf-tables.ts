@@ -221,6 +221,8 @@ export class BpfTables implements Disposable {
       case 'host-remove':
       case 'local-host':
       case 'local-host-remove':
+      case 'pool':
+      case 'pool-remove':
       case 'local-block':
       case 'local-block-remove':
       case 'block-route':

@@ -7,6 +7,7 @@ import type {
   DesiredHostEndpoint,
   DesiredLocalHost,
   DesiredPolicy,
+  DesiredPool,
   DesiredProfile,
   DesiredRoute,
   DesiredRule,
@@ -45,6 +46,7 @@ export class DesiredState {
   readonly localBlocks = new Set<string>();
   readonly hosts = new Map<string, DesiredHost>();
   localHost: DesiredLocalHost | null = null;
+  readonly pools = new Map<string, DesiredPool>();
   /** How often stages of host endpoints decided what: 'forward egress deny'. */
   readonly stageDecisions = new Map<string, number>();
   inSync = false;
@@ -100,6 +102,8 @@ export class DesiredState {
         return;
       case 'block-route':
       case 'block-route-remove':
+      case 'pool':
+      case 'pool-remove':
       case 'local-block':
       case 'local-block-remove':
       case 'host':
@@ -138,6 +142,12 @@ export class DesiredState {
         return;
       case 'local-host-remove':
         this.localHost = null;
+        return;
+      case 'pool':
+        this.pools.set(update.name, update.pool);
+        return;
+      case 'pool-remove':
+        check(this.pools.delete(update.name), `${update.name} removed twice`);
     }
   }
 
@@ -156,6 +166,7 @@ export class DesiredState {
       localBlocks: [...this.localBlocks].sort(),
       hosts: sorted(this.hosts),
       localHost: this.localHost,
+      pools: sorted(this.pools),
     };
   }
 

@@ -12,6 +12,7 @@ struct nf_conn {
 	unsigned long status;
 } __attribute__((preserve_access_index));
 #define MGY_IPS_SEEN_REPLY 2
+#define MGY_IP_CT_DIR_REPLY 1
 
 struct bpf_ct_opts {
 	__s32 netns_id; /* -1: the packet's own */
@@ -54,7 +55,8 @@ static __always_inline int mgy_kernel_established(struct __sk_buff *skb, const s
 	}
 	if (!ct)
 		return 0;
-	replied = !!(ct->status & MGY_IPS_SEEN_REPLY);
+	/* A reply itself is one, also the first, which the kernel has not seen yet. */
+	replied = options.dir == MGY_IP_CT_DIR_REPLY || ct->status & MGY_IPS_SEEN_REPLY;
 	bpf_ct_release(ct);
 	return replied;
 }

@@ -5,6 +5,7 @@ import { removeRoutes } from '../routing/route-table.js';
 import { removeTunnelDevice } from '../routing/tunnel-device.js';
 import { removeNeighbors } from '../routing/workload-interface.js';
 import { Hooks } from './hooks.js';
+import { removeNatOutgoing } from './nat-outgoing.js';
 import { NetfilterHooks } from './netfilter-hooks.js';
 import { Pins } from './pins.js';
 
@@ -21,10 +22,15 @@ export async function cleanup(bpfDir: string, log: Log): Promise<readonly string
   pins.removeAll();
   using connection = NetlinkConnection.open();
   const tunnel = await removeTunnelDevice(connection);
+  const translated = await removeNatOutgoing().then(
+    () => 1,
+    () => 0,
+  );
   return [
     `programs detached: ${programs}`,
     `maps unpinned: ${maps}`,
     `tunnel devices removed: ${tunnel ? 1 : 0}`,
+    `tables of translations removed: ${translated}`,
     `routes removed: ${await removeRoutes(connection)}`,
     `neighbours removed: ${await removeNeighbors(connection)}`,
   ];

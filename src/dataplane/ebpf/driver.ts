@@ -20,6 +20,7 @@ import { Generation, INITIAL_SIZES, type ProgramConfig, type TableSizes } from '
 import { type GenerationBase, GrowingTables } from './growing-tables.js';
 import { HostEndpoints } from './host-endpoints.js';
 import { InterfacePrograms } from './interface-programs.js';
+import { NatOutgoing } from './nat-outgoing.js';
 import { Pins } from './pins.js';
 import { recordPolicyUpdate } from './policy-updates.js';
 import { Remotes } from './remotes.js';
@@ -68,6 +69,7 @@ export class EbpfDataplane implements Dataplane {
   readonly #remotes: Remotes;
   readonly #tunnel: Tunnel;
   readonly #hostEndpoints: HostEndpoints;
+  readonly #natOutgoing: NatOutgoing;
   readonly #collector: ConntrackCollector;
   readonly observer: EbpfObserver;
   #guarding: Promise<void> = Promise.resolve();
@@ -94,6 +96,7 @@ export class EbpfDataplane implements Dataplane {
     const { leavePlainRoutes: leavePlain = false } = options;
     this.#remotes = new Remotes({ ...shared, tunnel, leavePlain });
     this.#hostEndpoints = new HostEndpoints({ present, interfaces, log });
+    this.#natOutgoing = new NatOutgoing(log);
     const program = () => present.generation.programs.collect;
     const usedEveryMs = options.connectionsEveryMs;
     const { hz } = base;
@@ -153,6 +156,7 @@ export class EbpfDataplane implements Dataplane {
     this.#workloads.queueResync();
     this.#tunnel.queueResync();
     this.#hostEndpoints.queueResync();
+    this.#natOutgoing.queueResync();
     this.#interfaces.queueResync();
   }
 
@@ -205,6 +209,12 @@ export class EbpfDataplane implements Dataplane {
         break;
       case 'local-host-remove':
         this.#tunnel.set(null);
+        break;
+      case 'pool':
+        this.#natOutgoing.set(update.name, update.pool);
+        break;
+      case 'pool-remove':
+        this.#natOutgoing.set(update.name, null);
         break;
       case 'local-block':
         this.#remotes.setLocalBlock(update.cidr, true);
@@ -274,6 +284,8 @@ export class EbpfDataplane implements Dataplane {
       await this.#present.commit();
     }
     failures.push(...(await this.#routes.apply()));
+    const untranslated = await this.#natOutgoing.apply();
+    if (untranslated !== null) failures.push(untranslated);
   }
 
   /** After the commit: new connections of these addresses are judged by what is wanted now. */
