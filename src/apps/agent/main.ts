@@ -113,16 +113,11 @@ async function runAgent(
   });
   const networking = new Networking({
     ...{ store, log, hostname, signal, version: productVersion(), environment: process.env },
-    ...{ runDir: runDir.path, interfacePrefixes: values.InterfacePrefix },
-    addresses: () => dataplane.hostAddresses(),
+    ...{ runDir: runDir.path, interfacePrefixes: values.InterfacePrefix, dataplane },
   });
   await networking.start();
   const agent = new Agent({
-    hostname,
-    version: productVersion(),
-    store,
-    dataplane,
-    log,
+    ...{ hostname, store, dataplane, log, version: productVersion() },
     reportingIntervalMs: values.ReportingInterval,
     reportingTtlMs: values.ReportingTTL,
     onResource: (update) => {

@@ -4,7 +4,8 @@ import type { ResourceUpdate } from '../../model/update.js';
 import { BgpService } from './bgp-service.js';
 import { type NodeOptions, NodeStartUp } from './node/start-up.js';
 
-export interface NetworkingOptions extends NodeOptions {
+export interface NetworkingOptions extends Omit<NodeOptions, 'addresses'> {
+  readonly dataplane: { hostAddresses(): ReturnType<NodeOptions['addresses']> };
   readonly runDir: string;
   readonly interfacePrefixes: readonly string[];
 }
@@ -17,7 +18,8 @@ export class Networking {
   constructor(options: NetworkingOptions) {
     const { hostname, log, runDir, interfacePrefixes, environment } = options;
     this.#options = options;
-    this.#node = new NodeStartUp(options);
+    const addresses = () => options.dataplane.hostAddresses();
+    this.#node = new NodeStartUp({ ...options, addresses });
     const routerId = environment['CALICO_ROUTER_ID'];
     if (this.#node.backend === 'bird') {
       this.#bgp = new BgpService({ hostname, log, runDir, interfacePrefixes, routerId });
