@@ -1,6 +1,6 @@
 /** Addresses and networks in the canonical text that the dataplane gets. Throws on what is neither. */
 import { type Cidr, parseCidr } from '../base/net/cidr.js';
-import { formatIp } from '../base/net/ip.js';
+import { formatIp, parseIp4Part } from '../base/net/ip.js';
 import type { IpFamily } from '../model/desired.js';
 
 export interface MaskedNet {
@@ -15,30 +15,20 @@ export function maskedNet(text: string): MaskedNet {
   return { family: net.family, text: net.toString() };
 }
 
-/** An endpoint's address, bare and as the network that holds just it. */
-export interface EndpointAddress {
-  /** '10.65.0.2' */
-  readonly address: string;
-  /** '10.65.0.2/32' */
-  readonly net: string;
-}
-
 /**
- * Whatever length is given, it is the one address that counts. Several nodes ask about an endpoint in turn; the last
- * answer is kept, so that they hold one string between them.
+ * '10.65.0.2/32': an endpoint's address as the network that holds just it. Whatever length is given, it is the one
+ * address that counts. These are kept by the hundred thousand: a text that is canonical already is the answer itself,
+ * and another one is joined, since a concatenation would keep its pieces.
  */
-export function endpointAddress(text: string): EndpointAddress {
-  if (lastAnswer.text === text) return lastAnswer.address;
-  const { address: ip, family } = parsed(text);
-  const address = formatIp(ip);
-  lastAnswer = { text, address: { address, net: `${address}/${family === 4 ? 32 : 128}` } };
-  return lastAnswer.address;
+export function addressNet(text: string): string {
+  const end = text.length - SINGLE_4.length;
+  if (text.endsWith(SINGLE_4) && parseIp4Part(text, 0, end) >= 0) return text;
+  const { address, family } = parsed(text);
+  return [formatIp(address), family === 4 ? SINGLE_4 : SINGLE_6].join('');
 }
 
-let lastAnswer: { readonly text: string; readonly address: EndpointAddress } = {
-  text: '',
-  address: { address: '', net: '' },
-};
+const SINGLE_4 = '/32';
+const SINGLE_6 = '/128';
 
 /** The bare address in 'address' or 'address/length', host bits kept: '10.0.0.5'. */
 export function hostAddress(text: string): string {

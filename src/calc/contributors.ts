@@ -1,5 +1,5 @@
 /** What endpoints and network sets bring to address sets and named ports (spec/policy.md 3.2). Pure. */
-import { endpointAddress, maskedNet } from './addresses.js';
+import { addressNet, maskedNet } from './addresses.js';
 import type { Contributor, NamedPort } from './contributor-registry.js';
 import {
   namespaceProfile,
@@ -26,7 +26,7 @@ export function workloadContributor(
   return {
     labels: workloadLabels(labels, { namespace, orchestrator, serviceAccountName }),
     profiles,
-    nets: ipNetworks.map(netOf),
+    nets: ipNetworks.map(addressNet),
     ports: namedPorts(ports),
     node: node ?? '',
   };
@@ -35,7 +35,7 @@ export function workloadContributor(
 /** Only expectedIPs count, never what the interface happens to carry. */
 export function hostContributor({ labels }: StoredMetadata, spec: HostEndpointSpec): Contributor {
   const { expectedIPs = [], profiles = [], ports } = spec;
-  const nets = expectedIPs.map(netOf);
+  const nets = expectedIPs.map(addressNet);
   return { labels: ownLabels(labels), profiles, nets, ports: namedPorts(ports), node: '' };
 }
 
@@ -52,8 +52,6 @@ export function networkSetContributor(
     node: '',
   };
 }
-
-const netOf = (address: string): string => endpointAddress(address).net;
 
 /** Lists of ports by their text: replicas have the same, and one list is kept for all of them. */
 const knownPorts = new Map<string, readonly NamedPort[]>();

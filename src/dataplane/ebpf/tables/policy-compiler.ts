@@ -149,7 +149,8 @@ export class PolicyProgram {
   #start(): Walk {
     const walk = this.#walk;
     walk.segment = 0;
-    walk.trail.length = 0;
+    // Setting a length is slow, and hardly any walk leaves a trail.
+    if (walk.trail.length > 0) walk.trail.length = 0;
     walk.logged = false;
     return walk;
   }
@@ -266,12 +267,17 @@ class TermsByAtom {
   matching(atoms: readonly AtomId[]): Uint32Array {
     const bits = this.#matching;
     bits.set(this.#base);
-    const has = membershipOf(atoms);
+    let has: ((atom: AtomId) => boolean) | null = null;
     for (const atom of atoms) {
       for (const term of this.#clearedBy.get(atom) ?? []) clearBit(bits, term);
       for (const i of this.#setBy.get(atom) ?? []) {
         const asked = this.#asked[i];
-        if (asked?.positive.every(has) && !asked.negative.some(has)) setBit(bits, i);
+        if (asked === undefined) continue;
+        if (asked.positive.length + asked.negative.length > 1) {
+          has ??= membershipOf(atoms);
+          if (!asked.positive.every(has) || asked.negative.some(has)) continue;
+        }
+        setBit(bits, i);
       }
     }
     return bits;

@@ -48,8 +48,7 @@ export class TraceTable {
     const isHeld = seen !== undefined && this.#byId.get(seen.id) === seen;
     const trace = isHeld ? seen : this.#find(decisions);
     if (only !== undefined && !isHeld) this.#ofDecision.set(only, trace);
-    trace.references++;
-    this.#unused.delete(trace);
+    if (trace.references++ === 0) this.#unused.delete(trace);
     return trace.id;
   }
 
