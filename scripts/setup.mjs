@@ -48,6 +48,7 @@ const PACKAGES = [
   { name: 'zlib1g-dev', header: 'zlib.h', why: 'libbpf and libelf need it' },
   { name: 'libuv1-dev', header: 'uv.h', why: "the addon waits on Node's event loop" },
   { name: 'util-linux', file: 'nsenter', why: 'tests and the demo enter network namespaces' },
+  { name: 'openssl', file: 'openssl', why: 'tests make certificates' },
   { name: 'git', file: 'git', why: 'tests list the tracked files' },
   { name: 'bird2', file: 'bird', why: 'routes between hosts by BGP, in tests and where asked for' },
   { name: 'tcpdump', file: 'tcpdump', why: 'tests look at what travels between hosts' },

@@ -13,6 +13,7 @@ import { discoverEndpoints } from './discovery.js';
 import { Endpoint, type Secrets } from './endpoint.js';
 import {
   isBadToken,
+  isDistrust,
   isPassing,
   isRpcFailure,
   type RpcFailure,
@@ -97,7 +98,8 @@ export class EtcdClient implements AsyncDisposable {
         if (attempt === 1 && this.#forgetToken(error)) continue;
         this.avoid(endpoint);
         const again = mutates ? wasNotDone(error) : isPassing(error);
-        if (!again || performance.now() >= deadlineMs)
+        const isHopeless = isDistrust(error) && attempt >= this.#endpoints.length;
+        if (!again || isHopeless || performance.now() >= deadlineMs)
           throw toDatastoreError(error, { where, mutates });
         if (attempt % this.#endpoints.length === 0) await this.#pause(backoff.next());
       }

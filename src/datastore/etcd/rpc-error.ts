@@ -23,6 +23,11 @@ const PASSING = new Set<number>([
   Status.ABORTED,
 ]);
 
+/** Trying again changes nothing: the two do not trust each other. */
+const DISTRUST = /certificate|altnames|SSL alert|alert number/i;
+
+export const isDistrust = ({ details }: RpcFailure): boolean => DISTRUST.test(details);
+
 export const wasNotDone = ({ details }: RpcFailure): boolean => NOT_DONE.test(details);
 
 export function isPassing(failure: RpcFailure): boolean {
