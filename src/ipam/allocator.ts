@@ -27,6 +27,8 @@ import { SharedRead } from './shared-read.js';
 
 /** When neither the request nor the configuration says. */
 const BLOCKS_MAX = 20;
+/** Lists of blocks with room that turned out to have none, before an address is said not to exist. */
+const LENDING_ROUNDS_MAX = 10;
 
 export interface AssignRequest extends Holder {
   readonly owner: Owner;
@@ -218,11 +220,16 @@ export class Allocator {
     return 'none';
   }
 
+  /** Others take and return meanwhile: what had room when it was listed may have none, and the other way round. */
   async #fromOthers(service: Service): Promise<void> {
-    if (missing(service) <= 0) return;
-    for (const cidr of await this.#options.finder.lenders(service.search)) {
+    for (let round = 1; round <= LENDING_ROUNDS_MAX; round += 1) {
       if (missing(service) <= 0) return;
-      await this.#take(service, cidr, { mustOwn: false });
+      const lenders = await this.#options.finder.lenders(service.search);
+      if (lenders.length === 0) return;
+      for (const cidr of lenders) {
+        if (missing(service) <= 0) return;
+        await this.#take(service, cidr, { mustOwn: false });
+      }
     }
   }
 

@@ -60,7 +60,7 @@ export class BlockFinder {
       if (probes === PROBES_MAX) return null;
       probes += 1;
       if (search.reservations.covers(cidr)) continue;
-      if (isClaimable(await this.#read(cidr), cidr, search)) return cidr;
+      if (isClaimable(await this.#read(cidr), search)) return cidr;
     }
     return null;
   }
@@ -84,7 +84,7 @@ export class BlockFinder {
       const stored = existing.get(`${cidr}`);
       const block = stored === null ? 'unreadable' : (stored?.value ?? null);
       if (search.tried.has(`${cidr}`) || search.reservations.covers(cidr)) continue;
-      if (isClaimable(block, cidr, search)) return cidr;
+      if (isClaimable(block, search)) return cidr;
     }
     return null;
   }
@@ -139,16 +139,22 @@ export class BlockFinder {
   }
 
   /** Existing blocks with free addresses, whoever's, in the order in which to borrow from them. */
-  async lenders({ owner, pools }: Search): Promise<readonly Cidr[]> {
+  async lenders({ owner, pools, reservations }: Search): Promise<readonly Cidr[]> {
     const { blocks } = await this.#store.listBlocks();
-    const cidrs = blocks.filter(({ value }) => value.freeCount > 0).map(({ value }) => value.cidr);
+    const cidrs = blocks
+      .filter(({ value }) => hasRoom(value, reservations))
+      .map(({ value }) => value.cidr);
     return pools.flatMap((pool) => inWalkOrder(pool, owner.host, cidrs));
   }
 }
 
-function isClaimable(block: Block | 'unreadable' | null, cidr: Cidr, search: Search): boolean {
+function isClaimable(block: Block | 'unreadable' | null, search: Search): boolean {
   if (block === null) return true;
   if (block === 'unreadable' || !block.isOwnedBy(search.owner)) return false;
-  const isReserved = search.reservations.inBlock(cidr);
+  return hasRoom(block, search.reservations);
+}
+
+function hasRoom(block: Block, reservations: Reservations): boolean {
+  const isReserved = reservations.inBlock(block.cidr);
   return block.freeOrdinals.some((ordinal) => !isReserved(ordinal));
 }

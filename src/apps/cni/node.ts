@@ -10,6 +10,12 @@ import { CniError } from './cni-error.js';
 import type { CniRequest, Configuration, Environment } from './request.js';
 
 const NODENAME_FILE = '/var/lib/calico/nodename';
+/** What no waiting will cure. */
+const CONFIGURATION_ERRORS = [
+  'ERR_DATASTORE_UNSUPPORTED',
+  'ERR_CONNECTION_TYPE',
+  'ERR_CONNECTION_ETCD',
+];
 /** The whole of opening it: a runtime that is told soon can go on with something else. */
 export const OPEN_TIMEOUT_MS = 8000;
 
@@ -58,10 +64,9 @@ export async function openStore(request: CniRequest): Promise<Datastore> {
   try {
     return await openDatastore({ ...connectionFrom(environment), signal });
   } catch (error) {
-    const code =
-      errorCode(error) === 'ERR_DATASTORE_UNSUPPORTED' || errorCode(error) === 'ERR_CONNECTION_TYPE'
-        ? 'ERR_CNI_CONFIGURATION'
-        : 'ERR_CNI_TRY_LATER';
+    const code = CONFIGURATION_ERRORS.includes(errorCode(error) ?? '')
+      ? 'ERR_CNI_CONFIGURATION'
+      : 'ERR_CNI_TRY_LATER';
     throw new CniError(code, errorMessage(error), { cause: error });
   }
 }
