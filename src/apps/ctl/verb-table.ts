@@ -63,6 +63,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/validate.js'),
   },
   {
+    name: 'convert',
+    about: 'Turn v1 manifests and Kubernetes network policies into v3 manifests.',
+    group: 'Resources',
+    load: () => import('./verbs/convert.js'),
+  },
+  {
     name: 'wait',
     about: 'Wait until resources are as asked.',
     group: 'Resources',
