@@ -68,6 +68,8 @@ export interface HostStatus {
   readonly policies: number;
   /** One line each; empty when all is well. */
   readonly errors: readonly string[];
+  /** What the host's kernel lacks, and what that means, one line each. Absent: nothing. */
+  readonly missing?: readonly string[];
 }
 
 /** A key and its bytes as stored, whatever they mean. */

@@ -75,6 +75,18 @@ const PROBES: readonly Probe[] = [
     find: () => atLeast(6, 6),
   },
   {
+    name: 'bpf-netfilter',
+    required: false,
+    consequence: 'policy of host endpoints is not enforced by the eBPF dataplane (Linux 6.4)',
+    find: () => atLeast(6, 4),
+  },
+  {
+    name: 'bpf-decap',
+    required: false,
+    consequence: 'the eBPF programs cannot take packets out of IP-in-IP tunnels (Linux 6.3)',
+    find: () => atLeast(6, 3),
+  },
+  {
     name: 'ipset',
     required: false,
     consequence: 'the iptables dataplane cannot run (program ipset)',
@@ -100,6 +112,15 @@ export function probeFeatures(): readonly Feature[] {
 export function hasFeature(name: string): boolean {
   return probeFeatures().some((feature) => feature.name === name && feature.present);
 }
+
+/** Optional features that this dataplane would use and does not find: a line each, with what that means. */
+export function missingForEbpf(): readonly string[] {
+  return probeFeatures()
+    .filter(({ name, present }) => !present && EBPF_OPTIONAL.has(name))
+    .map(({ name, consequence }) => `${name}: ${consequence}`);
+}
+
+const EBPF_OPTIONAL: ReadonlySet<string> = new Set(['tcx', 'bpf-netfilter', 'bpf-decap']);
 
 function probe({ name, required, consequence, find }: Probe): Feature {
   try {

@@ -9,11 +9,11 @@ import { cleanup } from '../../src/dataplane/ebpf/cleanup.js';
 import { EbpfDataplane } from '../../src/dataplane/ebpf/driver.js';
 import type { DesiredUpdate } from '../../src/model/desired.js';
 
-const [bpfDir = '', sizes = ''] = process.argv.slice(2);
+const [bpfDir = '', sizes = '', attach = ''] = process.argv.slice(2);
 
 export type DriverRequest =
   | { readonly do: 'apply'; readonly updates: readonly DesiredUpdate[] }
-  | { readonly do: 'statistics' | 'counters' | 'close' | 'cleanup' | 'until-dirty' };
+  | { readonly do: 'statistics' | 'counters' | 'close' | 'cleanup' | 'until-dirty' | 'resync' };
 
 const seconds = (n: number): number => n * 1000;
 const options = {
@@ -23,6 +23,7 @@ const options = {
   interfaceExclude: ['skipped0'],
   conntrackEntries: 4096,
   ...(sizes === '' ? {} : { sizes: JSON.parse(sizes) }),
+  ...(attach === '' ? {} : { attach: attach === 'tcx' ? ('tcx' as const) : ('clsact' as const) }),
   config: {
     acceptToHost: false,
     logDrops: false,
@@ -75,6 +76,9 @@ async function answer(request: DriverRequest): Promise<unknown> {
       await driver.apply({ signal });
       return 'applied';
     }
+    case 'resync':
+      (await opened()).queueResync('asked for');
+      return 'queued';
     case 'until-dirty':
       await untilDirty();
       return 'dirty';

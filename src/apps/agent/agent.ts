@@ -25,6 +25,8 @@ export interface AgentOptions {
   readonly onSynced?: () => void;
   /** What else is wrong with this host, a line each. */
   readonly problems?: () => readonly string[];
+  /** What the kernel lacks, for the status. */
+  readonly missing?: readonly string[];
   /** Also hears every object of the datastore. */
   readonly onResource?: (update: ResourceUpdate) => void;
 }
@@ -106,6 +108,7 @@ export class Agent {
         ...this.#invalid.values(),
         ...Object.entries(stats.invalid).map(([object, reason]) => invalidLine(object, reason)),
       ].slice(0, ERRORS_SHOWN_MAX),
+      ...(this.#options.missing?.length ? { missing: this.#options.missing } : {}),
     };
   }
 

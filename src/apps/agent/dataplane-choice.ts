@@ -60,6 +60,7 @@ export function openDataplane({
     leavePlainRoutes,
     conntrackEntries: values.BPFMapSizeConntrack,
     connectionsEveryMs: values.FlowLogsFlushInterval,
+    ...(values.BPFAttachType === 'TC' ? { attach: 'clsact' as const } : {}),
     config: {
       acceptToHost: values.DefaultEndpointToHostAction !== 'Drop',
       logDrops: true,

@@ -5,6 +5,7 @@ import { setLogLevel } from '../../base/log.js';
 import { ResourceStack } from '../../base/resource-stack.js';
 import { productVersion } from '../../base/version.js';
 import { openDatastore } from '../../datastore/open.js';
+import { missingForEbpf } from '../../kernel/features.js';
 import { Agent } from './agent.js';
 import { cleanup } from '../../dataplane/ebpf/cleanup.js';
 import { VERDICT_PATH } from '../../observe/agent-protocol.js';
@@ -119,7 +120,7 @@ async function runAgent(
   const agent = new Agent({
     ...{ hostname, store, dataplane, log, version: productVersion() },
     reportingIntervalMs: values.ReportingInterval,
-    reportingTtlMs: values.ReportingTTL,
+    ...{ reportingTtlMs: values.ReportingTTL, missing: missingForEbpf() },
     onResource: (update) => {
       watch.onUpdate(update);
       flows.onResource(update);

@@ -90,6 +90,11 @@ const duration = (defaultMs: number, text: string): Parameter<number> => ({
 
 /** Sorted by name: the reference page and `--print-config` keep this order. */
 export const PARAMETERS = {
+  BPFAttachType: parameter(
+    oneOf('Netkit', 'TCX', 'TC'),
+    'Netkit',
+    'How programs get onto interfaces: TC as filters, the others as tcx links where the kernel has them.',
+  ),
   BPFConntrackTimeoutTcpEstablished: duration(
     3_600_000,
     'An idle established TCP connection is forgotten after this.',

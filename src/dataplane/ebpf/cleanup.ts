@@ -15,7 +15,7 @@ import { Pins } from './pins.js';
  */
 export async function cleanup(bpfDir: string, log: Log): Promise<readonly string[]> {
   const pins = new Pins(bpfDir);
-  using hooks = Hooks.adopt(pins, log);
+  using hooks = Hooks.adopt({ pins, log, way: 'tcx', isPresent: () => true });
   using stack = NetfilterHooks.adopt(pins, log);
   const programs = (await hooks.removeAll()) + (await stack.removeAll());
   const maps = pins.mapNames().length;

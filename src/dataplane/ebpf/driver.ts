@@ -4,6 +4,7 @@
  */
 import type { Log } from '../../base/log.js';
 import { NetlinkConnection } from '../../kernel/netlink/connection.js';
+import { hasFeature } from '../../kernel/features.js';
 import { tickRate } from '../../kernel/tick-rate.js';
 import type { DesiredUpdate } from '../../model/desired.js';
 import { ApplyError } from '../apply-error.js';
@@ -38,6 +39,8 @@ export interface EbpfDataplaneOptions {
   /** A routing daemon has the routes between hosts whose packets travel as they are. Default: false. */
   readonly leavePlainRoutes?: boolean;
   readonly sizes?: TableSizes;
+  /** How programs get onto interfaces. Default: tcx where the kernel has it. */
+  readonly attach?: 'tcx' | 'clsact';
   /** Tell observers of connections; of live ones as often as this. Default: of none. */
   readonly connectionsEveryMs?: number;
 }
@@ -89,7 +92,10 @@ export class EbpfDataplane implements Dataplane {
     const shared = { present, interfaces, routes: this.#routes };
     const view = () => present.generation.tunnel;
     const tunnel = new Tunnel({ connection, interfaces, view, log });
-    const programs = new InterfacePrograms({ present, interfaces, tunnel, pins: base.pins, log });
+    const programs = new InterfacePrograms({
+      ...{ present, interfaces, tunnel, pins: base.pins, log },
+      way: options.attach ?? (hasFeature('tcx') ? 'tcx' : 'clsact'),
+    });
     this.#programs = programs;
     this.#workloads = new Workloads({ ...shared, programs, connection, prefixes, log });
     this.#tunnel = tunnel;
@@ -153,6 +159,8 @@ export class EbpfDataplane implements Dataplane {
   queueResync(reason: string): void {
     this.#log.info({ reason }, 'resync');
     this.#routes.queueResync();
+    this.#programs.doubt();
+    this.#interfacesChanged = true;
     this.#workloads.queueResync();
     this.#tunnel.queueResync();
     this.#hostEndpoints.queueResync();

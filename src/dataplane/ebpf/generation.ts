@@ -25,6 +25,8 @@ import {
   mgyTunnel,
 } from './abi.gen.js';
 import { type FailsafePorts, writeFailsafePorts } from './failsafe-ports.js';
+import { hasFeature } from '../../kernel/features.js';
+import type { HookName, HookPrograms } from './netfilter-hooks.js';
 import type { Pins } from './pins.js';
 import type { PolicyMaps } from './tables/policy-maps.js';
 
@@ -138,6 +140,21 @@ function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uin
   return new Uint8Array(words.buffer);
 }
 
+const NETFILTER_FEATURE = 'bpf-netfilter';
+const STACK_PROGRAMS: Readonly<Record<HookName, string>> = {
+  'local-in': 'mgy_nf_in',
+  forward: 'mgy_nf_fwd',
+  'post-routing': 'mgy_nf_out',
+};
+
+function stackPrograms(object: BpfObject): HookPrograms {
+  return {
+    'local-in': object.program(STACK_PROGRAMS['local-in']),
+    forward: object.program(STACK_PROGRAMS.forward),
+    'post-routing': object.program(STACK_PROGRAMS['post-routing']),
+  };
+}
+
 export class Generation implements Disposable {
   readonly sizes: TableSizes;
   readonly maps: PolicyMaps;
@@ -151,9 +168,8 @@ export class Generation implements Disposable {
     readonly toWorkload: BpfProgram;
     readonly fromNetwork: BpfProgram;
     readonly toTunnel: BpfProgram;
-    readonly localIn: BpfProgram;
-    readonly forward: BpfProgram;
-    readonly postRouting: BpfProgram;
+    /** For the stack's own hooks; null where the kernel has none for programs. */
+    readonly stack: HookPrograms | null;
     readonly collect: BpfProgram;
   };
 
@@ -185,9 +201,7 @@ export class Generation implements Disposable {
       toWorkload: object.program('mgy_to_wl'),
       fromNetwork: object.program('mgy_from_net'),
       toTunnel: object.program('mgy_to_tunnel'),
-      localIn: object.program('mgy_nf_in'),
-      forward: object.program('mgy_nf_fwd'),
-      postRouting: object.program('mgy_nf_out'),
+      stack: hasFeature(NETFILTER_FEATURE) ? stackPrograms(object) : null,
       collect: object.program('mgy_gc'),
     };
   }
@@ -202,6 +216,9 @@ export class Generation implements Disposable {
       object.setMaxEntries('mgy_nh_v2', NEXT_HOPS);
       object.setMaxEntries('mgy_events_v2', EVENT_BYTES);
       object.setGlobals('.rodata', encodeConfig(options.config, options.hz));
+      if (!hasFeature(NETFILTER_FEATURE)) {
+        for (const name of Object.values(STACK_PROGRAMS)) object.setAutoload(name, false);
+      }
       if (options.shared === undefined) openPinned(options, opened);
       const fresh = SHARED_MAPS.filter((name) => {
         const map = options.shared?.[name] ?? opened.get(name);
@@ -232,7 +249,9 @@ export class Generation implements Disposable {
 
   [Symbol.dispose](): void {
     for (const map of [...Object.values(this.shared), this.hostInterfaces]) map.close();
-    for (const program of Object.values(this.programs)) program.close();
+    const { stack, ...others } = this.programs;
+    for (const program of [...Object.values(others), ...Object.values(stack ?? {})])
+      program.close();
   }
 }
 

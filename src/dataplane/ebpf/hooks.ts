@@ -1,54 +1,57 @@
 /**
- * Which program runs on which interface, in links that are pinned and so outlive this process. A program is replaced
- * in its link, never detached first: no packet passes unjudged.
+ * Which program runs on which interface, attached so that it outlives this process. A program is replaced in its
+ * place, never detached first: no packet passes unjudged.
  */
 import { errorMessage } from '../../base/error.js';
 import type { Log } from '../../base/log.js';
-import { type BpfLink, type BpfProgram, native, type TcDirection } from '../../kernel/addon.js';
+import type { BpfProgram } from '../../kernel/addon.js';
+import { type Attachment, adopt, attach, type Place, placeName } from './attachment.js';
 import type { Pins } from './pins.js';
 
-export interface Hook {
-  readonly ifindex: number;
-  readonly direction: TcDirection;
+export interface Hook extends Place {
   readonly program: BpfProgram;
 }
 
-const nameOf = (hook: Pick<Hook, 'ifindex' | 'direction'>): string =>
-  `${hook.ifindex}-${hook.direction}`;
+export interface HooksOptions {
+  readonly pins: Pins;
+  readonly log: Log;
+  /** How programs are attached from now on; what is attached otherwise is moved over. */
+  readonly way: Attachment['way'];
+  readonly isPresent: (ifindex: number) => boolean;
+}
 
 export class Hooks implements Disposable {
-  readonly #pins: Pins;
-  readonly #log: Log;
-  readonly #links = new Map<string, BpfLink>();
+  readonly #options: HooksOptions;
+  readonly #held = new Map<string, Attachment>();
+  /** Filters that this process has put in place, or found there and replaced, since it last had reason to doubt. */
+  readonly #sure = new Set<string>();
 
-  private constructor(pins: Pins, log: Log) {
-    this.#pins = pins;
-    this.#log = log;
+  private constructor(options: HooksOptions) {
+    this.#options = options;
   }
 
-  /** Takes over the links that an earlier agent left; those of interfaces that are gone are dropped. */
-  static adopt(pins: Pins, log: Log): Hooks {
-    const hooks = new Hooks(pins, log);
-    const { BpfLink: Link } = native();
-    for (const name of pins.linkNames()) {
-      const link = Link.openPinned(pins.link(name));
-      if (name.startsWith(`${link.info().ifindex}-`)) {
-        hooks.#links.set(name, link);
-      } else {
-        link.close();
-        pins.unpin(pins.link(name));
-      }
+  /** Takes over what an earlier agent left; what was on interfaces that are gone is dropped. */
+  static adopt(options: HooksOptions): Hooks {
+    const hooks = new Hooks(options);
+    for (const pinned of options.pins.linkNames()) {
+      const adopted = adopt(pinned, options.pins);
+      if (adopted !== null) hooks.#held.set(adopted.name, adopted.attachment);
     }
     return hooks;
   }
 
   get count(): number {
-    return this.#links.size;
+    return this.#held.size;
   }
 
-  /** Is there a link for every one of these hooks? */
-  covers(hooks: readonly Pick<Hook, 'ifindex' | 'direction'>[]): boolean {
-    return hooks.every((hook) => this.#links.has(nameOf(hook)));
+  /** Is there a program at every one of these places? */
+  covers(places: readonly Place[]): boolean {
+    return places.every((place) => this.#held.has(placeName(place)));
+  }
+
+  /** Somebody may have removed filters: the next apply() puts them back. Links nobody can remove. */
+  doubt(): void {
+    this.#sure.clear();
   }
 
   /**
@@ -60,8 +63,8 @@ export class Hooks implements Disposable {
     { sweep }: { readonly sweep: boolean },
   ): Promise<readonly string[]> {
     const failures: string[] = [];
-    this.#dropDead();
-    const isHeld = (hook: Hook): boolean => this.#links.has(nameOf(hook));
+    await this.#dropDead();
+    const isHeld = (hook: Hook): boolean => this.#held.has(placeName(hook));
     // Replacing takes a microsecond, attaching many milliseconds: the former are not to wait for the latter.
     const held = wanted.filter(isHeld);
     for (const hook of [...held, ...wanted.filter((other) => !isHeld(other))]) {
@@ -73,59 +76,57 @@ export class Hooks implements Disposable {
       }
     }
     if (sweep) {
-      const keep = new Set(wanted.map(nameOf));
-      for (const name of [...this.#links.keys()]) if (!keep.has(name)) await this.#remove(name);
+      const keep = new Set(wanted.map(placeName));
+      for (const name of [...this.#held.keys()]) if (!keep.has(name)) await this.#remove(name);
     }
     return failures;
   }
 
   async #applyOne(hook: Hook): Promise<void> {
-    const name = nameOf(hook);
-    const link = this.#links.get(name);
-    if (link) {
-      if (link.info().programId !== hook.program.info().id) link.update(hook.program);
-      return;
+    const { pins, way, log } = this.#options;
+    const name = placeName(hook);
+    const { program, ifindex, direction } = hook;
+    const held = this.#held.get(name);
+    if (held?.way === way) {
+      const isCurrent = held.programId === program.info().id;
+      if (!isCurrent || (way === 'clsact' && !this.#sure.has(name))) await held.run(program);
+    } else {
+      // Beside the other way first: for a moment packets are judged twice, never not at all.
+      this.#held.set(name, await attach(way, hook, { program, pins }));
+      await held?.end();
+      log.debug({ ifindex, direction, way }, 'program attached');
     }
-    const attached = await hook.program.attachTcx(hook.ifindex, hook.direction);
-    try {
-      attached.pin(this.#pins.link(name));
-    } catch (error) {
-      attached.close();
-      throw error;
-    }
-    this.#links.set(name, attached);
-    this.#log.debug({ ifindex: hook.ifindex, direction: hook.direction }, 'program attached');
+    this.#sure.add(name);
   }
 
   /** An interface that is gone took its programs with it; its number may come back. */
-  #dropDead(): void {
-    for (const [name, link] of this.#links) {
-      if (link.info().ifindex !== 0) continue;
-      link.close();
-      this.#pins.unpin(this.#pins.link(name));
-      this.#links.delete(name);
+  async #dropDead(): Promise<void> {
+    for (const [name, attachment] of this.#held) {
+      if (!attachment.isAlive(this.#options.isPresent)) await this.#remove(name);
     }
   }
 
   async #remove(name: string): Promise<void> {
-    const link = this.#links.get(name);
-    this.#links.delete(name);
-    await link?.detach().catch((error: unknown) => {
-      this.#log.warn({ link: name, error: errorMessage(error) }, 'program not detached');
+    const attachment = this.#held.get(name);
+    this.#held.delete(name);
+    this.#sure.delete(name);
+    await attachment?.end().catch((error: unknown) => {
+      const isGone = !attachment.isAlive(this.#options.isPresent);
+      if (isGone) return;
+      const { log } = this.#options;
+      log.warn({ place: name, error: errorMessage(error) }, 'program not detached');
     });
-    link?.close();
-    this.#pins.unpin(this.#pins.link(name));
   }
 
   async removeAll(): Promise<number> {
-    const names = [...this.#links.keys()];
+    const names = [...this.#held.keys()];
     for (const name of names) await this.#remove(name);
     return names.length;
   }
 
-  /** Forgets the links; they stay pinned and attached. */
+  /** Forgets them; they stay attached. */
   [Symbol.dispose](): void {
-    for (const link of this.#links.values()) link.close();
-    this.#links.clear();
+    for (const attachment of this.#held.values()) attachment.close();
+    this.#held.clear();
   }
 }

@@ -3,10 +3,10 @@
  * it is due, the driver's.
  */
 import type { Log } from '../../base/log.js';
-import type { TcDirection } from '../../kernel/addon.js';
 import type { Link } from '../../kernel/netlink/link.js';
 import type { InterfaceMonitor } from '../interface-monitor.js';
 import type { GrowingTables } from './growing-tables.js';
+import type { Attachment, Place } from './attachment.js';
 import { type Hook, Hooks } from './hooks.js';
 import { NetfilterHooks } from './netfilter-hooks.js';
 import type { Pins } from './pins.js';
@@ -17,11 +17,8 @@ export interface InterfaceProgramsParts {
   readonly tunnel: { readonly device: number };
   readonly pins: Pins;
   readonly log: Log;
-}
-
-interface Place {
-  readonly ifindex: number;
-  readonly direction: TcDirection;
+  /** How programs get onto interfaces. */
+  readonly way: Attachment['way'];
 }
 
 /** A workload's interface is served once programs are on both. */
@@ -40,8 +37,15 @@ export class InterfacePrograms implements Disposable {
   /** Takes over what an earlier agent left on interfaces. */
   constructor(parts: InterfaceProgramsParts) {
     this.#parts = parts;
-    this.#hooks = Hooks.adopt(parts.pins, parts.log);
+    const { pins, log, way, interfaces } = parts;
+    const isPresent = (ifindex: number): boolean => interfaces.link(ifindex) !== undefined;
+    this.#hooks = Hooks.adopt({ pins, log, way, isPresent });
     this.#stack = NetfilterHooks.adopt(parts.pins, parts.log);
+  }
+
+  /** Somebody may have taken programs off interfaces: the next run() looks. */
+  doubt(): void {
+    this.#hooks.doubt();
   }
 
   /** This process's programs are at work: until then an earlier agent's are. */
@@ -90,9 +94,11 @@ export class InterfacePrograms implements Disposable {
     return failures;
   }
 
-  #runStack(): Promise<readonly string[]> {
-    const { localIn, forward, postRouting } = this.#parts.present.generation.programs;
-    const programs = { 'local-in': localIn, forward, 'post-routing': postRouting };
+  async #runStack(): Promise<readonly string[]> {
+    const { stack: programs } = this.#parts.present.generation.programs;
+    if (this.#stackWanted && programs === null) {
+      return ['host endpoints are not enforced: BPF programs in netfilter hooks need Linux 6.4'];
+    }
     return this.#stack.apply(this.#stackWanted ? programs : null);
   }
 

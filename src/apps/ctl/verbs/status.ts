@@ -52,6 +52,7 @@ async function status(session: Session, output: string): Promise<void> {
   if (dead.length > 0) session.out(renderTable(GONE, dead));
   for (const host of live) {
     for (const error of host.errors) session.out(`${host.host}: ${error}\n`);
+    for (const line of host.missing ?? []) session.out(`${host.host}: the kernel lacks ${line}\n`);
   }
 }
 
