@@ -100,7 +100,12 @@ function tablesFigures(prefix: string, cost: TablesCost): readonly Figure[] {
       gate: 'lower',
     },
     time(`${prefix}: remote endpoint, new labels, ${both}`, changes.unknown, MILLISECONDS),
-    time(`${prefix}: rule edit, 200 local endpoints, ${both}`, changes.ruleEdit, MILLISECONDS),
+    time(
+      `${prefix}: rule edit, 200 local endpoints, ${both}`,
+      changes.ruleEdit,
+      MILLISECONDS,
+      '<= 100',
+    ),
     { name: `${prefix}: stores of a rule edit`, value: stores.ruleEdit, unit: '', gate: 'lower' },
   ];
 }
