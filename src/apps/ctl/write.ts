@@ -6,6 +6,7 @@ import { formatKey, type Resource } from '../../model/update.js';
 import { dryRun, type DryRun, parseDryRun } from './dry-run.js';
 import { type OutputFormat, parseOutputFormat } from './output/format.js';
 import { render } from './output/print.js';
+import { remove } from './remove.js';
 import { Exit, type Session } from './session.js';
 import { parseTimeout, waitInForce } from './wait-option.js';
 import { type Item, itemsFor, pruneItems, type WriteFlags, type WriteVerb } from './write-items.js';
@@ -13,7 +14,7 @@ import { counted, type Failure, failureLines, PAST } from './write-report.js';
 
 /** Writes one object. Returns what is stored now, or null when there was nothing to do. */
 async function writeOne(
-  client: ResourceClient,
+  { session, client }: { readonly session: Session; readonly client: ResourceClient },
   item: Item,
   { verb, flags }: { readonly verb: WriteVerb; readonly flags: WriteFlags },
 ): Promise<StoredResource | null> {
@@ -26,7 +27,8 @@ async function writeOne(
   try {
     if (verb === 'delete') {
       const revision = item.loaded?.resource.metadata.resourceVersion;
-      return await client.delete(item.key, revision ? { revision } : {});
+      const options = revision ? { revision } : {};
+      return await remove(session, client, { key: item.key, options });
     }
     if (!item.loaded) throw new TypeError('nothing to write');
     return await client[verb](item.loaded.resource);
@@ -69,7 +71,7 @@ async function writeAll(
     progress.update(PAST[options.verb], i, items.length);
     try {
       session.signal.throwIfAborted();
-      const written = await writeOne(client, item, options);
+      const written = await writeOne({ session, client }, item, options);
       if (written === null) skipped++;
       else stored.push(written);
     } catch (error) {
