@@ -15,6 +15,7 @@
 #include "bpf/ring_buffer.h"
 #include "core/promise_worker.h"
 #include "core/sys_error.h"
+#include "netfilter/ipset.h"
 #include "netlink/socket.h"
 #include "netns/enter.h"
 
@@ -58,6 +59,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   BpfLink::Export(env, exports);
   RingBuffer::Export(env, exports);
   NetlinkSocket::Export(env, exports);
+  IpsetSocket::Export(env, exports);
   exports.Set("buildInfo", Napi::Function::New(env, BuildInfo, "buildInfo"));
   exports.Set("detachClsact", Napi::Function::New(env, DetachClsact, "detachClsact"));
   exports.Set("inNetns", Napi::Function::New(env, InNetns, "inNetns"));

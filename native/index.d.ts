@@ -178,6 +178,37 @@ export class NetlinkSocket {
   close(): void;
 }
 
+export interface IpsetHeader {
+  readonly name: string;
+  /** 'hash:net'. */
+  readonly type: string;
+  /** 0: the type has none. */
+  readonly family: 0 | 4 | 6;
+}
+
+/**
+ * The kernel's IP sets over NETLINK_NETFILTER, protocol 7. Every call runs off the main thread; calls take turns.
+ * Rejects with ENOENT (no such set), EEXIST, EBUSY (a rule uses it), ENOSPC (full), EOPNOTSUPP (the kernel has no such
+ * type), EINVAL with ipset's own number in `log`.
+ */
+export class IpsetSocket {
+  /** In the network namespace at this path, or in the current one. */
+  constructor(netns?: string);
+  /** `family` 0 where the type has none; `maxElements` is not looked at then. */
+  create(name: string, type: string, family: 0 | 4 | 6, maxElements: number): Promise<void>;
+  /** What does not exist is passed over. */
+  destroy(name: string): Promise<void>;
+  /** Exchanges the contents of two sets of one type; rules that use either see the other's from then on. */
+  swap(first: string, second: string): Promise<void>;
+  /** Members packed as native/netfilter/ipset_client.h says, 40 bytes each. What is there already stays. */
+  add(name: string, members: Uint8Array): Promise<void>;
+  /** What is not there is passed over. */
+  remove(name: string, members: Uint8Array): Promise<void>;
+  headers(): Promise<readonly IpsetHeader[]>;
+  members(name: string): Promise<Uint8Array>;
+  close(): void;
+}
+
 /** Runs `body` with the calling thread inside the network namespace at `path`; always comes back. */
 export function inNetns<T>(path: string, body: () => T): T;
 

@@ -58,7 +58,8 @@ const PACKAGES = [
     file: 'nft',
     why: 'the agent translates addresses of outgoing traffic with it',
   },
-  { name: 'iptables', file: 'iptables', why: 'tests translate addresses with it' },
+  { name: 'iptables', file: 'iptables-nft-restore', why: 'the iptables dataplane uses it' },
+  { name: 'procps', file: 'sysctl', why: 'tests set up namespaces' },
   { name: 'iproute2', file: 'ip', why: 'tests and the demo make network namespaces' },
 ];
 

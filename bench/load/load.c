@@ -67,6 +67,7 @@ static const struct {
 	{ "crr", measure_main, "crr ADDRESS PORT SECONDS               connect, request/response, close" },
 	{ "stream", measure_main, "stream ADDRESS PORT SECONDS            one TCP stream to a serve --discard port" },
 	{ "flow", flow_main, "flow ADDRESS PORT PACKETS_PER_S SECONDS  numbered UDP packets, echoed; reports losses" },
+	{ "inject", inject_main, "inject                                 reads \"link NAME HEX\" and \"ip HEX\" lines, sends each as it is; \"forget\": all tracked connections" },
 };
 
 int main(int argc, char **argv)

@@ -23,5 +23,6 @@ int serve_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
 int measure_main(int argc, char **argv);
 int flow_main(int argc, char **argv);
+int inject_main(int argc, char **argv);
 
 #endif

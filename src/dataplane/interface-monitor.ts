@@ -9,6 +9,7 @@ import type { NetlinkConnection } from '../kernel/netlink/connection.js';
 import { LINK_TYPE, type Link, listLinks } from '../kernel/netlink/link.js';
 import { type NetlinkEvent, openMonitor } from '../kernel/netlink/monitor.js';
 import type { Route } from '../kernel/netlink/route.js';
+import type { AttachableInterface } from '../model/host-endpoint-attachment.js';
 
 /** An address of an interface of this host. */
 export interface HostAddress {
@@ -143,6 +144,21 @@ export class InterfaceMonitor implements Disposable {
         !this.isWorkloadName(link.name) &&
         !(link.memberOf !== undefined && SHARING_MASTERS.has(link.memberOf)),
     );
+  }
+
+  /** Every interface, as host endpoints look for theirs. */
+  attachable(): readonly AttachableInterface[] {
+    const addresses = new Map<number, string[]>();
+    for (const { ifindex, ip } of this.#addresses.values()) {
+      addresses.set(ifindex, [...(addresses.get(ifindex) ?? []), formatIp(ip)]);
+    }
+    const { exclude } = this.#options;
+    const links = [...this.#links.values()].filter(({ name }) => !exclude.includes(name));
+    return links.map(({ ifindex, name }) => ({
+      name,
+      addresses: addresses.get(ifindex) ?? [],
+      isWorkload: this.isWorkloadName(name),
+    }));
   }
 
   /** On every interface but the workloads'. */

@@ -11,6 +11,8 @@ export type {
   BpfObject,
   BpfProgram,
   BuildInfo,
+  IpsetHeader,
+  IpsetSocket,
   LinkInfo,
   MapInfo,
   NetlinkSocket,

@@ -138,7 +138,8 @@ function atLeast(major: number, minor: number): string | null {
   return enough ? `Linux ${release()}` : null;
 }
 
-function findProgram(name: string): string | null {
+/** Where the program is; null: not installed. */
+export function findProgram(name: string): string | null {
   const candidates = PROGRAM_DIRS.map((dir) => join(dir, name));
   return candidates.find(isExecutable) ?? null;
 }

@@ -101,6 +101,9 @@ export function resourcesOf(world: World): ResourceUpdate[] {
         },
       });
     }),
+    ...(world.config.ipip === true
+      ? [update('IPPool', 'overlay', { cidr: '192.168.0.0/16', ipipMode: 'Always' })]
+      : []),
     ...Object.entries(allProfiles(world)).map(([name, spec]) => update('Profile', name, spec)),
     ...world.tiers.map(({ name, ...spec }) => update('Tier', name, spec)),
     ...workloadUpdates(world),

@@ -29,6 +29,8 @@ export interface AgentOptions {
   readonly missing?: readonly string[];
   /** Also hears every object of the datastore. */
   readonly onResource?: (update: ResourceUpdate) => void;
+  /** Called once everything that was in the first snapshot is in force. A failure is logged. */
+  readonly afterFirstApply?: () => Promise<void>;
 }
 
 const ERRORS_SHOWN_MAX = 20;
@@ -50,6 +52,8 @@ export class Agent {
   #applying = '0';
   #inSync = false;
   #programmedOnce = false;
+  /** What follows the first apply; never rejects. */
+  #followUp: Promise<void> = Promise.resolve();
   #applyErrors: readonly string[] = [];
 
   constructor(options: AgentOptions) {
@@ -129,6 +133,7 @@ export class Agent {
       stop.abort();
       // A status or an apply that is under way is the last one: nothing follows what the caller does next.
       await Promise.allSettled(tasks);
+      await this.#followUp;
     }
   }
 
@@ -161,12 +166,23 @@ export class Agent {
     this.#options.log.warn({ object: formatKey(key), reason }, 'invalid object treated as absent');
   }
 
+  #onFirstApply(): void {
+    const { log, afterFirstApply } = this.#options;
+    this.#programmedOnce = true;
+    log.info({ revision: this.#programmed }, 'in sync and programmed');
+    if (afterFirstApply === undefined) return;
+    this.#followUp = afterFirstApply().catch((error: unknown) => {
+      log.error(
+        { error: errorMessage(error) },
+        'what the other dataplane left could not be removed',
+      );
+    });
+  }
+
   #onApplied(error: unknown): void {
     if (error === undefined) {
       this.#programmed = this.#applying;
-      if (!this.#programmedOnce)
-        this.#options.log.info({ revision: this.#programmed }, 'in sync and programmed');
-      this.#programmedOnce = true;
+      if (!this.#programmedOnce) this.#onFirstApply();
       this.#applyErrors = [];
     } else {
       this.#applyErrors = errorMessage(error).split('\n');

@@ -1,37 +1,50 @@
 /** Which dataplane this host gets, why, and opening it (contract.md, MARGAY_DATAPLANE). */
 import { CodedError } from '../../base/error.js';
 import type { Log } from '../../base/log.js';
+import { cleanup as cleanupEbpf, removePrograms } from '../../dataplane/ebpf/cleanup.js';
 import { EbpfDataplane } from '../../dataplane/ebpf/driver.js';
+import {
+  type BackendName,
+  detectBackend,
+  IptablesBackend,
+  isBackendInstalled,
+} from '../../dataplane/iptables/backend.js';
+import { removeRules } from '../../dataplane/iptables/cleanup.js';
+import { IptablesDataplane } from '../../dataplane/iptables/driver.js';
 import { probeFeatures } from '../../kernel/features.js';
+import type { KernelVerdict } from '../../model/decision.js';
+import type { FlowPacket } from '../../observe/flow-packet.js';
 import type { ParameterValues } from './parameters.js';
 
 export interface DataplaneChoice {
-  readonly dataplane: 'ebpf';
-  /** Why this one, for the log. */
+  readonly dataplane: 'ebpf' | 'iptables';
+  /** Why this one, for the log and the status. */
   readonly reason: string;
 }
 
+export type AgentDataplane = EbpfDataplane | IptablesDataplane;
+
 /** @throws CodedError ERR_DATAPLANE when what was asked for, or every choice, is impossible here. */
 export function chooseDataplane(wanted: ParameterValues['Dataplane']): DataplaneChoice {
-  if (wanted === 'iptables') {
-    throw new CodedError(
-      'ERR_DATAPLANE',
-      'MARGAY_DATAPLANE: "iptables" is not in this version, use ebpf or auto',
-    );
-  }
   const missing = probeFeatures().filter((feature) => feature.required && !feature.present);
-  if (missing.length === 0) {
-    return {
-      dataplane: 'ebpf',
-      reason: wanted === 'ebpf' ? 'asked for' : 'the kernel has all it needs',
-    };
-  }
   const lines = missing.map((feature) => `${feature.name}: ${feature.consequence}`);
-  throw new CodedError(
-    'ERR_DATAPLANE',
-    `this host cannot run the eBPF dataplane: ${lines.join('; ')}`,
-  );
+  if (wanted !== 'iptables' && missing.length === 0) {
+    const reason = wanted === 'ebpf' ? 'asked for' : 'the kernel has all it needs';
+    return { dataplane: 'ebpf', reason };
+  }
+  if (wanted === 'ebpf') throw impossible('eBPF', lines);
+  const backends = (['nft', 'legacy'] as const).filter(isBackendInstalled);
+  if (backends.length === 0) {
+    throw impossible('iptables', [...lines, 'iptables: neither of its backends is installed']);
+  }
+  return { dataplane: 'iptables', reason: wanted === 'iptables' ? 'asked for' : lines.join('; ') };
 }
+
+const impossible = (name: string, lines: readonly string[]): CodedError =>
+  new CodedError(
+    'ERR_DATAPLANE',
+    `this host cannot run the ${name} dataplane: ${lines.join('; ')}`,
+  );
 
 export interface OpenOptions {
   readonly values: ParameterValues;
@@ -46,12 +59,55 @@ const MARK_SEEN = 0x0100_0000;
 const MARK_ACCEPTED = 0x0200_0000;
 const VXLAN_PORT = 4789;
 
-export function openDataplane({
-  values,
-  bpfDir,
-  leavePlainRoutes,
-  log,
-}: OpenOptions): Promise<EbpfDataplane> {
+export function openDataplane(
+  { dataplane }: DataplaneChoice,
+  options: OpenOptions,
+): Promise<AgentDataplane> {
+  return dataplane === 'ebpf' ? openEbpf(options) : openIptables(options);
+}
+
+/** What the other dataplane left on this host, once this one enforces. */
+export async function removeOther(
+  dataplane: DataplaneChoice['dataplane'],
+  { bpfDir, log }: Pick<OpenOptions, 'bpfDir' | 'log'>,
+): Promise<void> {
+  const removed = dataplane === 'ebpf' ? await removeRules() : await removePrograms(bpfDir, log);
+  const count = Object.values(removed).reduce((sum, one) => sum + one, 0);
+  if (count > 0) log.info(removed, 'the other dataplane has been removed');
+}
+
+async function openIptables({ values, log }: OpenOptions): Promise<IptablesDataplane> {
+  const wanted = values.IptablesBackend.toLowerCase();
+  const { name, reason } =
+    wanted === 'auto'
+      ? await detectBackend()
+      : { name: wanted as BackendName, reason: 'asked for' };
+  log.info({ backend: name, reason }, 'iptables backend');
+  return IptablesDataplane.open({
+    backend: new IptablesBackend(name),
+    log: log.child({ component: 'iptables' }),
+    interfacePrefixes: values.InterfacePrefix,
+    interfaceExclude: values.InterfaceExclude,
+    insertMode: values.ChainInsertMode,
+    markMask: values.IptablesMarkMask,
+    membersMax: values.MaxIpsetSize,
+    denyAction: values.IptablesFilterDenyAction,
+    allowAction: values.IptablesFilterAllowAction,
+    endpointToHostAction: HOST_ACTIONS[values.DefaultEndpointToHostAction],
+    failsafes: {
+      ingress: values.FailsafeInboundHostPorts,
+      egress: values.FailsafeOutboundHostPorts,
+    },
+    dropInvalid: !values.DisableConntrackInvalidCheck,
+    vxlanPort: VXLAN_PORT,
+    logPrefix: values.LogPrefix,
+    refreshIntervalMs: values.IptablesRefreshInterval,
+  });
+}
+
+const HOST_ACTIONS = { Drop: 'DROP', Accept: 'ACCEPT', Return: 'RETURN' } as const;
+
+function openEbpf({ values, bpfDir, leavePlainRoutes, log }: OpenOptions): Promise<EbpfDataplane> {
   return EbpfDataplane.open({
     bpfDir,
     log: log.child({ component: 'ebpf' }),
@@ -83,4 +139,19 @@ export function openDataplane({
       },
     },
   });
+}
+
+/** Everything that either dataplane made here. Returns what was removed, a line each. */
+export async function cleanup(bpfDir: string, log: Log): Promise<readonly string[]> {
+  const rules = await removeRules();
+  return [
+    ...(await cleanupEbpf(bpfDir, log)),
+    ...Object.entries(rules).map(([what, count]) => `${what} removed: ${count}`),
+  ];
+}
+
+/** What the kernel's own tables say about a packet. @throws RangeError where they cannot be asked. */
+export function verdictOf(dataplane: AgentDataplane, packet: FlowPacket): KernelVerdict {
+  if (dataplane.name === 'ebpf') return dataplane.observer.verdict(packet);
+  throw new RangeError('the iptables dataplane cannot be asked for a verdict');
 }

@@ -1,18 +1,24 @@
 /** `margay agent`: from arguments and environment to a running agent, and its orderly end. */
 import { Command, CommanderError } from 'commander';
 import { CodedError, errorMessage } from '../../base/error.js';
+import type { Log } from '../../base/log.js';
 import { setLogLevel } from '../../base/log.js';
 import { ResourceStack } from '../../base/resource-stack.js';
 import { productVersion } from '../../base/version.js';
 import { openDatastore } from '../../datastore/open.js';
 import { missingForEbpf } from '../../kernel/features.js';
 import { Agent } from './agent.js';
-import { cleanup } from '../../dataplane/ebpf/cleanup.js';
 import { VERDICT_PATH } from '../../observe/agent-protocol.js';
 import { ConfigurationRestart, ConfigurationWatch } from './configuration-watch.js';
 import { ControlServer } from './control-server.js';
-import type { EbpfDataplane } from '../../dataplane/ebpf/driver.js';
-import { chooseDataplane, openDataplane } from './dataplane-choice.js';
+import {
+  type AgentDataplane,
+  chooseDataplane,
+  cleanup,
+  openDataplane,
+  removeOther,
+  verdictOf,
+} from './dataplane-choice.js';
 import { FlowObservation } from './flow-observation.js';
 import { addFlowMetrics } from './flow-metrics.js';
 import type { Routes } from './http-server.js';
@@ -60,8 +66,9 @@ interface Served {
   readonly hostname: string;
   readonly runDir: RunDir;
   readonly agent: Agent;
-  readonly dataplane: EbpfDataplane;
-  readonly flows: FlowObservation;
+  readonly dataplane: AgentDataplane;
+  /** Null where the dataplane does not tell of flows. */
+  readonly flows: FlowObservation | null;
   /** Why the agent is not ready; undefined when it is. */
   readonly unready: () => string | undefined;
 }
@@ -77,13 +84,13 @@ async function serve(
     acceptToHost: values.DefaultEndpointToHostAction !== 'Drop',
     rules: agent.rules,
     revisionProgrammed: () => agent.status().revisionProgrammed,
-    count: (decision) => flows.ruleCounts().get(decision),
-    verdict: (packet) => dataplane.observer.verdict(packet),
+    count: (decision) => flows?.ruleCounts().get(decision),
+    verdict: (packet) => verdictOf(dataplane, packet),
   });
-  const routes = { [VERDICT_PATH]: verdict, ...flows.routes() };
+  const routes = { [VERDICT_PATH]: verdict, ...flows?.routes() };
   servers.own(await ControlServer.listen(runDir.path, routes));
   const metrics = new AgentMetrics(agent, dataplane);
-  addFlowMetrics(metrics.registry, { flows, policies: values.PolicyMetrics });
+  if (flows !== null) addFlowMetrics(metrics.registry, { flows, policies: values.PolicyMetrics });
   const http = servers.own(
     new HttpServers({
       health: healthRoutes(unready),
@@ -92,6 +99,24 @@ async function serve(
   );
   await http.apply(values);
   return http;
+}
+
+/** Null where the dataplane does not tell of flows. */
+function observeFlows(parts: {
+  readonly dataplane: AgentDataplane;
+  readonly rules: Agent['rules'];
+  readonly hostname: string;
+  readonly values: ParameterValues;
+  readonly log: Log;
+}): FlowObservation | null {
+  const { dataplane, rules, hostname, values, log } = parts;
+  if (dataplane.name !== 'ebpf') return null;
+  return new FlowObservation({
+    ...{ node: hostname, observer: dataplane.observer, rules, log },
+    ...{ ringSize: values.FlowRingSize, logDrops: values.LogDrops },
+    ...{ deniedFile: values.DeniedFile, flowFile: values.FlowLogsFile },
+    flushIntervalMs: values.FlowLogsFlushInterval,
+  });
 }
 
 async function runAgent(
@@ -108,7 +133,7 @@ async function runAgent(
   const { values } = parsed;
   const choice = chooseDataplane(values.Dataplane);
   log.info({ hostname, runDir: runDir.path, store: store.type, ...choice }, 'agent starts');
-  await using dataplane = await openDataplane({
+  await using dataplane = await openDataplane(choice, {
     ...{ values, log, bpfDir: settings.bpfDir },
     leavePlainRoutes: networkingBackend(process.env) === 'bird',
   });
@@ -121,20 +146,16 @@ async function runAgent(
     ...{ hostname, store, dataplane, log, version: productVersion() },
     reportingIntervalMs: values.ReportingInterval,
     ...{ reportingTtlMs: values.ReportingTTL, missing: missingForEbpf() },
+    afterFirstApply: () => removeOther(choice.dataplane, { bpfDir: settings.bpfDir, log }),
     onResource: (update) => {
       watch.onUpdate(update);
-      flows.onResource(update);
+      flows?.onResource(update);
       networking.onResource(update);
     },
     onSynced: () => networking.onSynced(),
     problems: () => networking.problems(),
   });
-  await using flows = new FlowObservation({
-    ...{ node: hostname, observer: dataplane.observer, rules: agent.rules, log },
-    ...{ ringSize: values.FlowRingSize, logDrops: values.LogDrops },
-    ...{ deniedFile: values.DeniedFile, flowFile: values.FlowLogsFile },
-    flushIntervalMs: values.FlowLogsFlushInterval,
-  });
+  await using flows = observeFlows({ dataplane, rules: agent.rules, hostname, values, log });
   using watch = new ConfigurationWatch({
     ...{ parsed, stored, log, local: settings.local, runDir: runDir.path, restart },
     live: LIVE_PARAMETERS,

@@ -1,6 +1,7 @@
 /** What /metrics shows, in Prometheus' text format; labels are bounded. */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { EbpfDataplane } from '../../dataplane/ebpf/driver.js';
+import type { IptablesDataplane } from '../../dataplane/iptables/driver.js';
 import type { Agent } from './agent.js';
 import type { Answer } from './http-server.js';
 
@@ -12,7 +13,7 @@ export class AgentMetrics {
     return this.#registry;
   }
 
-  constructor(agent: Agent, dataplane: EbpfDataplane) {
+  constructor(agent: Agent, dataplane: EbpfDataplane | IptablesDataplane) {
     collectDefaultMetrics({ register: this.#registry });
     this.#gauge(
       'margay_endpoints',
@@ -30,14 +31,22 @@ export class AgentMetrics {
       () => agent.status().errors.length,
     );
     this.#gauge(
-      'margay_connections',
-      'Tracked connections when they were last counted.',
-      () => dataplane.statistics().conntrack.live,
-    );
-    this.#gauge(
       'margay_invalid_objects',
       'Objects of the datastore that are invalid and treated as absent.',
       () => agent.invalidObjects,
+    );
+    if (dataplane.name === 'iptables') {
+      this.#gauge(
+        'margay_ipset_members',
+        'Members of all IP sets of this dataplane.',
+        () => dataplane.memberCount,
+      );
+      return;
+    }
+    this.#gauge(
+      'margay_connections',
+      'Tracked connections when they were last counted.',
+      () => dataplane.statistics().conntrack.live,
     );
     this.#tableUse(dataplane);
     this.#packets(dataplane);

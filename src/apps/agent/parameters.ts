@@ -81,6 +81,20 @@ function failsafePorts(text: string): readonly FailsafePort[] {
 }
 const anyText = (text: string): string => text;
 
+function markMask(text: string): number {
+  const value = /^(0x[0-9a-f]+|\d+)$/i.test(text) ? Number(text) : Number.NaN;
+  if (!(value > 0 && value <= 0xffff_ffff)) throw new Wanted('a mask such as 0xffff0000');
+  return value;
+}
+
+/** It goes into a rule between quotes, and iptables keeps 29 bytes of it with ': '. */
+function logPrefix(text: string): string {
+  if (!/^[\x20-\x7e]{1,27}$/.test(text) || /["\\]/.test(text)) {
+    throw new Wanted('1 to 27 printable characters without quotes');
+  }
+  return text;
+}
+
 const duration = (defaultMs: number, text: string): Parameter<number> => ({
   parse: durationMs,
   defaultValue: defaultMs,
@@ -105,6 +119,11 @@ export const PARAMETERS = {
     512_000,
     'Connections that can be tracked at once on this host.',
   ),
+  ChainInsertMode: parameter(
+    oneOf('insert', 'append'),
+    'insert',
+    "Whether the iptables dataplane's jumps stand before or after the rules of others.",
+  ),
   Dataplane: parameter(oneOf('auto', 'ebpf', 'iptables'), 'auto', 'Which dataplane enforces.'),
   DefaultEndpointToHostAction: parameter(
     oneOf('Drop', 'Accept', 'Return'),
@@ -125,6 +144,11 @@ export const PARAMETERS = {
     failsafePorts,
     failsafePorts('udp:53,udp:67,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667'),
     'Ports that host endpoints can reach whatever policy says.',
+  ),
+  DisableConntrackInvalidCheck: parameter(
+    bool,
+    false,
+    'iptables: let policy decide about packets that belong to no connection.',
   ),
   FelixHostname: parameter(
     anyText,
@@ -155,11 +179,41 @@ export const PARAMETERS = {
     ['cali'],
     'Interfaces whose names start with one of these are workloads.',
   ),
+  IptablesBackend: parameter(
+    oneOf('Auto', 'Legacy', 'NFT'),
+    'Auto',
+    'Which iptables programs to use; Auto: those whose tables others use.',
+  ),
+  IptablesFilterAllowAction: parameter(
+    oneOf('ACCEPT', 'RETURN'),
+    'ACCEPT',
+    "iptables: allowed packets are accepted, or left to the host's own rules.",
+  ),
+  IptablesFilterDenyAction: parameter(
+    oneOf('DROP', 'REJECT'),
+    'DROP',
+    'iptables: denied packets are dropped in silence, or with an answer.',
+  ),
+  IptablesMarkMask: parameter(
+    markMask,
+    0xffff_0000,
+    'iptables: the bits of the packet mark that may be used, at least two.',
+  ),
+  IptablesRefreshInterval: duration(
+    180_000,
+    'iptables: how often all rules are read back; 0: never.',
+  ),
   LogDrops: parameter(bool, false, "Write dropped packets to the agent's log."),
   LogSeverityScreen: parameter(
     oneOf('Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal', 'none'),
     'Info',
     'Least severity that is logged.',
+  ),
+  LogPrefix: parameter(logPrefix, 'calico-packet', 'iptables: what lines of Log rules begin with.'),
+  MaxIpsetSize: parameter(
+    integer(1, 0xffff_ffff),
+    1_048_576,
+    'iptables: how many members an IP set can have.',
   ),
   PolicyMetrics: parameter(
     bool,

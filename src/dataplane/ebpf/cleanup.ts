@@ -14,12 +14,7 @@ import { Pins } from './pins.js';
  * they were before.
  */
 export async function cleanup(bpfDir: string, log: Log): Promise<readonly string[]> {
-  const pins = new Pins(bpfDir);
-  using hooks = Hooks.adopt({ pins, log, way: 'tcx', isPresent: () => true });
-  using stack = NetfilterHooks.adopt(pins, log);
-  const programs = (await hooks.removeAll()) + (await stack.removeAll());
-  const maps = pins.mapNames().length;
-  pins.removeAll();
+  const { programs, maps } = await removePrograms(bpfDir, log);
   using connection = NetlinkConnection.open();
   const tunnel = await removeTunnelDevice(connection);
   const translated = await removeNatOutgoing().then(
@@ -34,4 +29,18 @@ export async function cleanup(bpfDir: string, log: Log): Promise<readonly string
     `routes removed: ${await removeRoutes(connection)}`,
     `neighbours removed: ${await removeNeighbors(connection)}`,
   ];
+}
+
+/** Programs and maps alone: routes and interfaces go on serving another dataplane. Returns how many there were. */
+export async function removePrograms(
+  bpfDir: string,
+  log: Log,
+): Promise<{ readonly programs: number; readonly maps: number }> {
+  const pins = new Pins(bpfDir);
+  using hooks = Hooks.adopt({ pins, log, way: 'tcx', isPresent: () => true });
+  using stack = NetfilterHooks.adopt(pins, log);
+  const programs = (await hooks.removeAll()) + (await stack.removeAll());
+  const maps = pins.mapNames().length;
+  pins.removeAll();
+  return { programs, maps };
 }

@@ -1,0 +1,79 @@
+/** What this host has been told of the others, of itself and of the pools; and the IP set members that follow. */
+import { parseCidr } from '../../base/net/cidr.js';
+import type { IpsetMember } from '../../kernel/netfilter/ipset.js';
+import type {
+  DesiredHost,
+  DesiredLocalHost,
+  DesiredPool,
+  DesiredRoute,
+  DesiredUpdate,
+  IpFamily,
+} from '../../model/desired.js';
+
+export class NetworkFacts {
+  readonly #hosts = new Map<string, DesiredHost>();
+  readonly #pools = new Map<string, DesiredPool>();
+  /** Of workloads on other hosts, by range. */
+  readonly routes = new Map<string, DesiredRoute>();
+  #localHost: DesiredLocalHost | null = null;
+
+  /** Whether it was about these things. */
+  onUpdate(update: DesiredUpdate): boolean {
+    switch (update.type) {
+      case 'route':
+        this.routes.set(update.cidr, update.route);
+        return true;
+      case 'route-remove':
+        return this.routes.delete(update.cidr);
+      case 'host':
+        this.#hosts.set(update.name, update.host);
+        return true;
+      case 'host-remove':
+        return this.#hosts.delete(update.name);
+      case 'pool':
+        this.#pools.set(update.name, update.pool);
+        return true;
+      case 'pool-remove':
+        return this.#pools.delete(update.name);
+      case 'local-host':
+        this.#localHost = update.host;
+        return true;
+      case 'local-host-remove':
+        this.#localHost = null;
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Which tunnels' packets are taken from other hosts and sent to them. */
+  tunnels(family: IpFamily): { readonly ipip: boolean; readonly vxlan: boolean } {
+    const vxlan = family === 4 ? this.#localHost?.vxlan4 : this.#localHost?.vxlan6;
+    return { ipip: this.#localHost?.ipip === true, vxlan: vxlan === true };
+  }
+
+  /** Addresses of the other hosts. */
+  hostMembers(family: IpFamily): readonly IpsetMember[] {
+    return membersOf(
+      [...this.#hosts.values()].flatMap((host) => host.addresses),
+      family,
+    );
+  }
+
+  /** Ranges of all pools, or of those whose workloads are masqueraded. */
+  poolMembers(family: IpFamily, which: 'all' | 'masqueraded'): readonly IpsetMember[] {
+    const pools = [...this.#pools.values()].filter((pool) => which === 'all' || pool.natOutgoing);
+    return membersOf(
+      pools.map(({ cidr }) => cidr),
+      family,
+    );
+  }
+}
+
+function membersOf(texts: readonly string[], family: IpFamily): readonly IpsetMember[] {
+  return texts.flatMap((text) => {
+    const cidr = parseCidr(text);
+    if (cidr?.family !== family || cidr.prefixLength === 0) return [];
+    return [{ address: cidr.address, prefixLength: cidr.prefixLength }];
+  });
+}

@@ -1,0 +1,112 @@
+/**
+ * The iptables dataplane in a process of its own, inside a network namespace:
+ * `nsenter --net=... node iptables-process.js legacy|nft`. Requests are lines of JSON on standard input, answers
+ * lines on standard output. Started by the tests beside it.
+ */
+import { createInterface } from 'node:readline';
+import { silentLog } from '../../src/base/log.js';
+import { FailsafePort } from '../../src/base/net/failsafe-port.js';
+import { type BackendName, IptablesBackend } from '../../src/dataplane/iptables/backend.js';
+import { cleanup } from '../../src/dataplane/iptables/cleanup.js';
+import { IptablesDataplane } from '../../src/dataplane/iptables/driver.js';
+import type { DesiredUpdate } from '../../src/model/desired.js';
+
+export type IptablesRequest =
+  | {
+      readonly do: 'apply';
+      readonly updates: readonly DesiredUpdate[];
+      /** Default Drop. Another one than before opens the dataplane anew. */
+      readonly endpointToHostAction?: string;
+    }
+  | { readonly do: 'resync' | 'close' | 'cleanup' | 'until-dirty' };
+
+const backend = new IptablesBackend(process.argv[2] as BackendName);
+const tcp = (port: number) => new FailsafePort(6, port);
+const udp = (port: number) => new FailsafePort(17, port);
+const config = (endpointToHostAction: string) => ({
+  backend,
+  log: silentLog,
+  interfacePrefixes: ['cali'],
+  interfaceExclude: ['skipped0'],
+  insertMode: 'insert' as const,
+  markMask: 0xffff0000,
+  membersMax: 1_048_576,
+  denyAction: 'DROP' as const,
+  allowAction: 'ACCEPT' as const,
+  endpointToHostAction: endpointToHostAction.toUpperCase() as 'DROP' | 'ACCEPT' | 'RETURN',
+  // Those of Calico v3.2, which the truth cases are written for.
+  failsafes: {
+    ingress: [udp(68), ...[22, 179, 2379, 2380, 6666, 6667].map(tcp)],
+    egress: [udp(53), udp(67), ...[179, 2379, 2380, 6666, 6667].map(tcp)],
+  },
+  dropInvalid: true,
+  vxlanPort: 4789,
+  logPrefix: 'calico-packet',
+  refreshIntervalMs: 0,
+});
+
+const signal = new AbortController().signal;
+let dataplane: IptablesDataplane | undefined;
+let action = 'Drop';
+let isDirty = false;
+let onDirty: (() => void) | undefined;
+
+async function opened(wanted = action): Promise<IptablesDataplane> {
+  if (dataplane && wanted === action) return dataplane;
+  await dataplane?.[Symbol.asyncDispose]();
+  action = wanted;
+  dataplane = await IptablesDataplane.open(config(wanted));
+  dataplane.onDirty(() => {
+    isDirty = true;
+    onDirty?.();
+  });
+  return dataplane;
+}
+
+async function untilDirty(): Promise<void> {
+  if (isDirty) return;
+  await new Promise<void>((resolve) => {
+    onDirty = resolve;
+  });
+}
+
+async function answer(request: IptablesRequest): Promise<unknown> {
+  switch (request.do) {
+    case 'apply': {
+      const driver = await opened(request.endpointToHostAction);
+      isDirty = false;
+      for (const update of request.updates) driver.onUpdate(update);
+      await driver.apply({ signal });
+      return 'applied';
+    }
+    case 'resync': {
+      const driver = await opened();
+      driver.queueResync('asked for');
+      await driver.apply({ signal });
+      return 'applied';
+    }
+    case 'until-dirty':
+      await untilDirty();
+      return 'dirty';
+    case 'cleanup':
+      return cleanup();
+    case 'close':
+      await dataplane?.[Symbol.asyncDispose]();
+      return 'closed';
+    default:
+      return request satisfies never;
+  }
+}
+
+if (process.argv[1]?.endsWith('iptables-process.js')) {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const request = JSON.parse(line) as IptablesRequest;
+    const result = await answer(request).catch((error: unknown) => ({
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    }));
+    process.stdout.write(`${JSON.stringify(result)}\n`);
+    if (request.do === 'close') break;
+  }
+  // What is left open besides is the dataplane's fault, and shows as a process that does not end.
+  process.stdin.destroy();
+}
