@@ -1,4 +1,7 @@
 /** The one executable: hands over to the app that the first word names, loading nothing else. */
+// We keep JSON in the store, so its own codec needs no native helper: one library less to load.
+process.env['MSGPACKR_NATIVE_ACCELERATION_DISABLED'] ??= 'true';
+
 const args = process.argv.slice(2);
 if (args[0] === 'agent') {
   const { main } = await import('./agent/main.js');
