@@ -189,3 +189,27 @@ export function startDaemon({ argv, onLine, onEnd }: DaemonOptions): Daemon {
   );
   return { pid: child.pid, kill: () => void child.kill('SIGKILL') };
 }
+
+export interface ForegroundOptions {
+  readonly argv: readonly [program: string, ...args: string[]];
+  /** All of it. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** Passed on as SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs a program in this one's place: its streams, its end. Returns its exit status. */
+export async function runForeground(options: ForegroundOptions): Promise<number> {
+  const [program, ...args] = options.argv;
+  const child = spawn(program, args, { stdio: 'inherit', env: options.environment });
+  const stop = (): void => void child.kill('SIGTERM');
+  options.signal.addEventListener('abort', stop);
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code) => resolve(code ?? 1));
+    });
+  } finally {
+    options.signal.removeEventListener('abort', stop);
+  }
+}

@@ -81,6 +81,14 @@ describe('a mesh', () => {
     expect(routes('h1')).not.toContain('172.31.0.2 dev eth0 proto 80');
   });
 
+  test('is what `margay node status` shows', async () => {
+    const text = await lab.mustMargay(['node', 'status']);
+    expect(text).toContain('Calico process is running.\n\nIPv4 BGP status\n+');
+    expect(text).toMatch(/\| PEER ADDRESS \| +PEER TYPE +\| STATE \| +SINCE +\| +INFO +\|/);
+    expect(text).toMatch(/\| 172\.31\.0\.2 +\| node-to-node mesh \| up +\| \S+ +\| Established \|/);
+    expect(text).toContain('IPv6 BGP status\nNo IPv6 peers found.');
+  });
+
   test('a killed BIRD is started again, and no packet is lost meanwhile', async () => {
     const pid = (await lab.inHost('h2', ['cat', `${lab.host('h2').runDir}/bird/bird.pid`])).stdout;
     process.kill(Number(pid), 'SIGKILL');

@@ -105,6 +105,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import('./verbs/flows.js'),
   },
   {
+    name: 'node',
+    about: "Run this host's agent, show its sessions, check the system, collect diagnostics.",
+    group: 'Host',
+    load: () => import('./verbs/node.js'),
+  },
+  {
     name: 'why',
     about: 'Tell which rule decides about a connection, at both ends, and what would change it.',
     group: 'Cluster',
