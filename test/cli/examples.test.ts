@@ -70,7 +70,6 @@ const PREPARE: readonly (readonly [RegExp, (ctl: Ctl) => Promise<unknown>])[] = 
 const ENDS: readonly (readonly [RegExp, number, RegExp])[] = [
   // Agents and assigned addresses are what the lab has.
   [/^margay flows/, 1, /agent/],
-  [/^margay node status/, 1, /^$/],
   [/ipam release --ip/, 1, /is not assigned/],
 ];
 
