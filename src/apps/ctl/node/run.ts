@@ -81,8 +81,13 @@ async function untilReady(signal: AbortSignal): Promise<boolean> {
     });
     if (status === 200) return true;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, READY_POLL_MS);
-      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, READY_POLL_MS);
+      signal.addEventListener('abort', done);
     });
   }
   return false;
