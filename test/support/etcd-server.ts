@@ -10,6 +10,9 @@ import { REPOSITORY } from './repository.js';
 /** scripts/setup.mjs unpacks here what would start a daemon if it were installed. */
 const PATH = `${process.env['PATH']}:${join(REPOSITORY, '.cache/debian/usr/bin')}`;
 
+/** A test that is killed must not leave its servers behind. */
+const LEASH = ['setpriv', '--pdeathsig', 'KILL'];
+
 export interface EtcdServerOptions {
   readonly name?: string;
   /** Of a cluster: 'name=http://host:port,...'. */
@@ -88,7 +91,7 @@ export class EtcdServer implements AsyncDisposable {
   /** Resolves when it serves. */
   async run(): Promise<void> {
     mkdirSync(this.directory, { recursive: true });
-    const [file = '', ...args] = [...this.#enter, 'etcd', ...this.#args];
+    const [file = '', ...args] = [...this.#enter, ...LEASH, 'etcd', ...this.#args];
     const child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH, ETCD_UNSUPPORTED_ARCH: process.arch },

@@ -5,6 +5,7 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientOptions,
+  type ClientUnaryCall,
   credentials,
   Metadata,
   type ServiceError,
@@ -46,6 +47,8 @@ const toBuffer = (value: Buffer): Buffer => value;
 export class Endpoint {
   readonly url: string;
   readonly #client: Client;
+  /** Closing ends them: nobody waits for an answer any more. */
+  readonly #calls = new Set<ClientUnaryCall>();
 
   /** Does no I/O. @param url 'http://host:port' or 'https://host:port' */
   constructor(url: string, secrets: Secrets) {
@@ -77,7 +80,7 @@ export class Endpoint {
   async call<I, O>(procedure: Procedure<I, O>, request: I, options: CallOptions): Promise<O> {
     const { path, request: input, response: output } = procedure;
     return await new Promise<O>((resolve, reject) => {
-      this.#client.makeUnaryRequest(
+      const call = this.#client.makeUnaryRequest(
         path,
         toBuffer,
         (bytes: Buffer) => output.decode(bytes),
@@ -85,11 +88,13 @@ export class Endpoint {
         metadataFor(options.token),
         { deadline: Date.now() + options.timeoutMs },
         (error: ServiceError | null, value?: O) => {
+          this.#calls.delete(call);
           if (error !== null) reject(error);
           else if (value === undefined) reject(new Error(`${path}: an answer without a message`));
           else resolve(value);
         },
       );
+      this.#calls.add(call);
     });
   }
 
@@ -107,6 +112,7 @@ export class Endpoint {
   }
 
   close(): void {
+    for (const call of this.#calls) call.cancel();
     this.#client.close();
   }
 }
