@@ -3,36 +3,22 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Ctl, type CtlResult } from '../support/ctl.js';
 import { REPOSITORY } from '../support/repository.js';
-
-interface Result {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 describe('margay apply with bad input', () => {
   let dir: string;
-  beforeAll(() => {
+  let ctl: Ctl;
+  beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'margay-cli-'));
+    ctl = await Ctl.open();
   });
-  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  afterAll(async () => {
+    await ctl[Symbol.asyncDispose]();
+    rmSync(dir, { recursive: true, force: true });
+  });
 
-  function margay(...args: readonly string[]): Promise<Result> {
-    const env = {
-      ...process.env,
-      DATASTORE_TYPE: 'embedded',
-      MARGAY_DATASTORE_PATH: join(dir, 'store'),
-    };
-    return new Promise((resolve) => {
-      const child = execFile(
-        process.execPath,
-        [join(REPOSITORY, 'bin', 'margay'), ...args],
-        { cwd: dir, env },
-        (_error, stdout, stderr) => resolve({ status: child.exitCode ?? 1, stdout, stderr }),
-      );
-    });
-  }
+  const margay = (...args: readonly string[]): Promise<CtlResult> => ctl.run(args);
 
   const GOOD = `apiVersion: projectcalico.org/v3
 kind: GlobalNetworkSet
@@ -77,7 +63,7 @@ ${spec}`;
     '%s: one line with file, document and field, exit 1, nothing applied',
     async (_name, text, parts) => {
       writeFileSync(join(dir, 'p.yaml'), text);
-      const result = await margay('apply', '-f', 'p.yaml');
+      const result = await margay('apply', '-f', join(dir, 'p.yaml'));
       expect(result.status).toBe(1);
       expect(result.stdout).toBe('');
       const lines = result.stderr.trimEnd().split('\n');
@@ -105,5 +91,24 @@ ${spec}`;
     expect(result.status).toBe(1);
     expect(result.stderr).toContain(text);
     expect(result.stderr).not.toContain('    at ');
+  });
+
+  test('the program itself: one line on standard error, exit status 1, no stack', async () => {
+    const ended = await new Promise<CtlResult>((resolve) => {
+      const program = join(REPOSITORY, 'bin', 'margay');
+      const env = { ...process.env, DATASTORE_TYPE: 'embedded', MARGAY_DATASTORE_PATH: dir };
+      const child = execFile(
+        process.execPath,
+        [program, 'delete', 'gnp', 'nothing-here'],
+        { env },
+        (_error, stdout, stderr) => resolve({ status: child.exitCode ?? 0, stdout, stderr }),
+      );
+    });
+    expect(ended).toEqual({
+      status: 1,
+      stdout: '',
+      stderr:
+        "Failed to delete 'GlobalNetworkPolicy' resource: resource does not exist: GlobalNetworkPolicy(nothing-here)\n",
+    });
   });
 });
