@@ -1,5 +1,5 @@
 /** What this kernel and this machine can do. Probed once: nothing else may assume a feature. */
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage } from '../base/error.js';
@@ -79,6 +79,16 @@ const PROBES: readonly Probe[] = [
     required: false,
     consequence: 'policy of host endpoints is not enforced by the eBPF dataplane (Linux 6.4)',
     find: () => atLeast(6, 4),
+  },
+  {
+    name: 'bpf-conntrack',
+    required: false,
+    consequence:
+      'preDNAT policy judges packets of translated connections anew (module nf_conntrack)',
+    find: () => {
+      if (existsSync('/sys/kernel/btf/nf_conntrack')) return 'module nf_conntrack';
+      return readFileSync(BTF).includes('bpf_skb_ct_lookup') ? 'built in' : null;
+    },
   },
   {
     name: 'bpf-decap',

@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import * as abi from '../../src/dataplane/ebpf/abi.gen.js';
+import { hasFeature } from '../../src/kernel/features.js';
 import type { BpfMap, BpfObject, BpfProgram } from '../../native/index.js';
 import { BPF_OBJECT, native } from './native.js';
 import { ipBytes } from './packet.js';
@@ -158,6 +159,12 @@ export class BpfWorld {
     const object = new (native().BpfObject)(readFileSync(BPF_OBJECT), 'margay');
     object.setMaxEntries('mgy_ct4_v1', config.conntrackEntries ?? 4096);
     object.setGlobals('.rodata', configBytes(config));
+    // Programs in the stack's own hooks: Linux 6.4.
+    if (!hasFeature('bpf-netfilter')) {
+      for (const name of object.programNames) {
+        if (name.startsWith('mgy_nf_')) object.setAutoload(name, false);
+      }
+    }
     await object.load();
     const world = new BpfWorld(object, links);
     world.#fill();
@@ -421,5 +428,6 @@ function configBytes(config: WorldConfig): Uint8Array {
   bytes.writeUInt32LE(TIMEOUT.generic, offset.timeout_generic);
   bytes.writeUInt32LE(config.account ?? 0, offset.account);
   bytes.writeUInt32LE(config.eventPause ?? 0, offset.event_pause);
+  bytes.writeUInt32LE(hasFeature('bpf-conntrack') ? 1 : 0, offset.kernel_conntrack);
   return bytes;
 }

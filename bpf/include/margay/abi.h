@@ -370,7 +370,8 @@ struct mgy_config {
 	__u32 ipv6;            /* 0: IPv6 of workloads is dropped, host interfaces leave it alone */
 	__u32 account;         /* 1: connections count their packets and bytes */
 	__u32 event_pause;     /* a drop is told of again after this */
-	__u32 pad[6];
+	__u32 kernel_conntrack; /* 1: the kernel has bpf_skb_ct_lookup() */
+	__u32 pad[5];
 };
 _Static_assert(sizeof(struct mgy_config) == 96, "mgy_config is ABI");
 

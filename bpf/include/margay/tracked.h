@@ -34,7 +34,8 @@ static __always_inline int mgy_kernel_established(struct __sk_buff *skb, const s
 	struct nf_conn *ct;
 	int replied;
 
-	if (!bpf_ksym_exists(bpf_skb_ct_lookup) || (pkt->proto != MGY_TCP && pkt->proto != MGY_UDP))
+	/* Not bpf_ksym_exists(): before Linux 6.4 the verifier refuses it where the function does exist. */
+	if (!mgy_config.kernel_conntrack || (pkt->proto != MGY_TCP && pkt->proto != MGY_UDP))
 		return 0;
 	options.netns_id = -1;
 	options.l4proto = pkt->proto;

@@ -426,7 +426,8 @@ export const mgyConfig = {
     ipv6: 60,
     account: 64,
     event_pause: 68,
-    pad: 72,
+    kernel_conntrack: 72,
+    pad: 76,
   },
 } as const;
 

@@ -134,6 +134,7 @@ function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uin
     timeout_generic: ticks(timeoutsMs.generic),
     account: config.account ? 1 : 0,
     event_pause: ticks(EVENT_PAUSE_MS),
+    kernel_conntrack: hasFeature('bpf-conntrack') ? 1 : 0,
   };
   for (const [name, value] of Object.entries(fields))
     words[mgyConfig.offset[name as keyof typeof mgyConfig.offset] / 4] = value;
