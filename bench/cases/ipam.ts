@@ -5,9 +5,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connectionFrom } from '../../src/datastore/connection.js';
 import { openDatastore } from '../../src/datastore/open.js';
 import { Ipam } from '../../src/ipam/ipam.js';
 import { hostOwner } from '../../src/ipam/owner.js';
+import { EtcdServer } from '../../test/support/etcd-server.js';
 import { churn, doubles } from '../../test/support/ipam-churn.js';
 import { addNodes, addPool, inspect } from '../../test/support/ipam-world.js';
 import { type Figure, isQuick, printResult } from '../case.js';
@@ -20,11 +22,10 @@ const ONE_BY_ONE = isQuick() ? 200 : 1000;
 interface Store {
   readonly name: string;
   readonly environment: Readonly<Record<string, string>>;
-  readonly path: string;
 }
 
-async function together({ name, environment, path }: Store): Promise<readonly Figure[]> {
-  await using store = await openDatastore({ type: 'embedded', path });
+async function together({ name, environment }: Store): Promise<readonly Figure[]> {
+  await using store = await openDatastore(connectionFrom(environment));
   await addNodes(store, HOSTS);
   await addPool(store, 'pool', '10.0.0.0/16');
   const { tenures, elapsedMs } = await churn({
@@ -44,8 +45,8 @@ async function together({ name, environment, path }: Store): Promise<readonly Fi
   ];
 }
 
-async function oneByOne({ name, path }: Store): Promise<readonly Figure[]> {
-  await using store = await openDatastore({ type: 'embedded', path });
+async function oneByOne({ name, environment }: Store): Promise<readonly Figure[]> {
+  await using store = await openDatastore(connectionFrom(environment));
   const ipam = new Ipam(store);
   const times: Record<'assign' | 'release', number[]> = { assign: [], release: [] };
   for (let i = 0; i < ONE_BY_ONE; i += 1) {
@@ -67,9 +68,16 @@ async function oneByOne({ name, path }: Store): Promise<readonly Figure[]> {
 
 const path = mkdtempSync(join(tmpdir(), 'margay-bench-ipam-'));
 try {
-  const environment = { DATASTORE_TYPE: 'embedded', MARGAY_DATASTORE_PATH: path };
-  const store = { name: 'embedded', environment, path };
-  const figures = [...(await together(store)), ...(await oneByOne(store))];
+  await using server = await EtcdServer.start();
+  const stores: readonly Store[] = [
+    {
+      name: 'embedded',
+      environment: { DATASTORE_TYPE: 'embedded', MARGAY_DATASTORE_PATH: path },
+    },
+    { name: 'etcd', environment: { DATASTORE_TYPE: 'etcdv3', ETCD_ENDPOINTS: server.url } },
+  ];
+  const figures: Figure[] = [];
+  for (const store of stores) figures.push(...(await together(store)), ...(await oneByOne(store)));
   printResult({ case: 'ipam', title: 'Addresses', figures });
 } finally {
   rmSync(path, { recursive: true, force: true });
