@@ -90,6 +90,8 @@ export class Allocator {
   readonly #options: AllocatorOptions;
   readonly #owned = new Map<string, SharedRead<readonly OwnedBlock[]>>();
   readonly #labels = new Map<string, SharedRead<Labels | null>>();
+  /** Under way, by owner and pools. */
+  readonly #searches = new Map<string, Promise<Cidr | null>>();
   /** By owner and family: the block that last had room. A hint: full blocks need not be read each time. */
   readonly #hints = new Map<string, string>();
 
@@ -210,7 +212,7 @@ export class Allocator {
     while (missing(service) > 0) {
       if (!autoAllocateBlocks) return 'none';
       if (count >= limit) return 'limit';
-      const cidr = await this.#options.finder.find(search);
+      const cidr = await this.#find(search);
       if (cidr === null) return 'none';
       if (!(await this.#options.affinities.claim(request.owner, cidr))) continue;
       search.tried.add(`${cidr}`);
@@ -218,6 +220,20 @@ export class Allocator {
       await this.#take(service, cidr, { mustOwn: true });
     }
     return 'none';
+  }
+
+  /** Requests of one host that run out of room at once look for the same block: one search serves them all. */
+  async #find(search: Search): Promise<Cidr | null> {
+    const key = `${formatOwner(search.owner)} ${search.pools.map(({ name }) => name).join(' ')}`;
+    const shared = await this.#searches.get(key);
+    if (shared && !search.tried.has(`${shared}`)) return shared;
+    const searching = this.#options.finder.find(search);
+    this.#searches.set(key, searching);
+    try {
+      return await searching;
+    } finally {
+      if (this.#searches.get(key) === searching) this.#searches.delete(key);
+    }
   }
 
   /** Others take and return meanwhile: what had room when it was listed may have none, and the other way round. */
