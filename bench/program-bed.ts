@@ -126,6 +126,7 @@ export class ProgramBed implements Disposable {
           account: false,
           markSeen: 0x100,
           vxlanPort: 4789,
+          ipv6: true,
         },
         ...{ markAccepted: 0x200, failsafePorts: { inbound: [], outbound: [] } },
         timeoutsMs: {

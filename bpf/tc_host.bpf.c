@@ -94,7 +94,7 @@ static __always_inline int mgy_from_net_ip(struct __sk_buff *skb, const struct m
 	if (ct && !mgy_ct_from(pkt, ct) && !(ct->flags & MGY_CT_HOST) &&
 	    mgy_ct_established(pkt, ct->flags)) {
 		mgy_ct_touch(pkt, ct);
-		return mgy_forward_ip(skb, pkt, mgy_ct_forward(pkt, ct), MGY_OK_ESTABLISHED, v6);
+		return mgy_forward_fast(skb, pkt, mgy_ct_forward(pkt, ct), MGY_OK_ESTABLISHED, v6);
 	}
 	how = MGY_OK_PASS | tunnel;
 	return v6 ? mgy_new_from_net6(skb, MGY_PKT6(pkt), ct, how) : mgy_new_from_net(skb, pkt, ct, how);

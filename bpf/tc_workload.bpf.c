@@ -75,7 +75,7 @@ static __always_inline int mgy_from_wl_ip(struct __sk_buff *skb, struct mgy_pkt 
 	/* The interface is the source check: the entry was made by who owns the address behind it. */
 	if (mgy_likely(ct && mgy_ct_from(pkt, ct) == skb->ifindex && mgy_ct_established(pkt, ct->flags))) {
 		mgy_ct_touch(pkt, ct);
-		return mgy_forward_ip(skb, pkt, mgy_ct_forward(pkt, ct), MGY_OK_ESTABLISHED, v6);
+		return mgy_forward_fast(skb, pkt, mgy_ct_forward(pkt, ct), MGY_OK_ESTABLISHED, v6);
 	}
 	return v6 ? mgy_new_from_wl6(skb, MGY_PKT6(pkt), ct) : mgy_new_from_wl(skb, pkt, ct);
 }
@@ -116,11 +116,20 @@ mgy_global int mgy_from_wl6(struct __sk_buff *skb)
 	return mgy_from_wl_ip(skb, &pkt.pkt, 1);
 }
 
+/* A frame of its own: the stack of 512 bytes is for IPv4 or IPv6, not for both. */
+static mgy_noinline int mgy_from_wl4(struct __sk_buff *skb)
+{
+	struct mgy_pkt pkt = {};
+	enum mgy_reason reason = mgy_parse_ip4(skb, &pkt);
+
+	if (mgy_unlikely(reason != MGY_OK_PASS))
+		return mgy_drop(skb, reason);
+	return mgy_from_wl_ip(skb, &pkt, 0);
+}
+
 SEC("tcx/ingress")
 int mgy_from_wl(struct __sk_buff *skb)
 {
-	struct mgy_pkt pkt = {};
-	enum mgy_reason reason;
 	__u16 type = mgy_eth_type(skb);
 
 	if (mgy_unlikely(type != MGY_ETH_IP4)) {
@@ -128,10 +137,7 @@ int mgy_from_wl(struct __sk_buff *skb)
 			return mgy_config.ipv6 ? mgy_from_wl6(skb) : mgy_drop(skb, MGY_DROP_IPV6_OFF);
 		return type == MGY_ETH_ARP ? mgy_arp_from_wl(skb) : mgy_drop(skb, MGY_DROP_ETHERTYPE);
 	}
-	reason = mgy_parse_ip4(skb, &pkt);
-	if (mgy_unlikely(reason != MGY_OK_PASS))
-		return mgy_drop(skb, reason);
-	return mgy_from_wl_ip(skb, &pkt, 0);
+	return mgy_from_wl4(skb);
 }
 
 /* From a process of this host: allowed whatever policy says, and remembered, so that replies are too. */
@@ -271,11 +277,22 @@ mgy_global int mgy_to_wl6(struct __sk_buff *skb)
 	return mgy_to_wl_ip(skb, &pkt.pkt, 1);
 }
 
+static mgy_noinline int mgy_to_wl4(struct __sk_buff *skb)
+{
+	struct mgy_pkt pkt = {};
+	enum mgy_reason reason = mgy_parse_ip4(skb, &pkt);
+
+	if (mgy_unlikely(reason != MGY_OK_PASS))
+		return mgy_odd_to_wl(skb, reason);
+	if (mgy_unlikely(pkt.kind == MGY_KIND_ERROR))
+		return mgy_error_to_wl(skb, &pkt);
+	mgy_count_once(skb, &pkt);
+	return mgy_to_wl_ip(skb, &pkt, 0);
+}
+
 SEC("tcx/egress")
 int mgy_to_wl(struct __sk_buff *skb)
 {
-	struct mgy_pkt pkt = {};
-	enum mgy_reason reason;
 	__u16 type = mgy_eth_type(skb);
 
 	if (mgy_unlikely(type != MGY_ETH_IP4)) {
@@ -283,13 +300,7 @@ int mgy_to_wl(struct __sk_buff *skb)
 			return mgy_config.ipv6 ? mgy_to_wl6(skb) : mgy_drop(skb, MGY_DROP_IPV6_OFF);
 		return type == MGY_ETH_ARP ? mgy_pass(skb, MGY_OK_PASS) : mgy_drop(skb, MGY_DROP_ETHERTYPE);
 	}
-	reason = mgy_parse_ip4(skb, &pkt);
-	if (mgy_unlikely(reason != MGY_OK_PASS))
-		return mgy_odd_to_wl(skb, reason);
-	if (mgy_unlikely(pkt.kind == MGY_KIND_ERROR))
-		return mgy_error_to_wl(skb, &pkt);
-	mgy_count_once(skb, &pkt);
-	return mgy_to_wl_ip(skb, &pkt, 0);
+	return mgy_to_wl4(skb);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

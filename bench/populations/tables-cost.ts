@@ -26,7 +26,14 @@ export interface TablesCost {
 }
 
 const SIZES: PolicyMapSizes = {
-  ...{ nodes: 4096, infos: 262_144, endpoints: 2048, nexthops: 8192, policySets: 4096 },
+  ...{
+    nodes: 4096,
+    nodes6: 4096,
+    infos: 262_144,
+    endpoints: 2048,
+    nexthops: 8192,
+    policySets: 4096,
+  },
   arenaLines: 1_048_576,
 };
 const COUNTS: ChangeCounts = {

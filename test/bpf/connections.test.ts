@@ -115,8 +115,8 @@ describe('a connection between local workloads', () => {
     ],
     [
       'GRE',
-      p.ipv4(47, Buffer.alloc(4), { from: w.A, to: w.B }),
-      p.ipv4(47, Buffer.alloc(4), { from: w.B, to: w.A }),
+      p.ipFrame(47, Buffer.alloc(4), { from: w.A, to: w.B }),
+      p.ipFrame(47, Buffer.alloc(4), { from: w.B, to: w.A }),
     ],
   ])('%s is request and reply', (_, request, reply) => {
     expect(b(reply)).toMatch(/^drop/);

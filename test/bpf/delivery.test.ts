@@ -88,7 +88,7 @@ describe('what the stack forwards to a workload', () => {
     ],
     ['an unknown address', p.tcp({ from: w.EXTERNAL, to: '10.65.9.9' }), 2, 'drop-not-ready'],
     ['ARP', p.arp({ op: 1, sender: w.HOST, target: w.B }), -1, 'ok-pass'],
-    ['IPv6', p.ethernet(0x86dd, Buffer.alloc(40)), 2, 'drop-ipv6-off'],
+    ['IPv6 without a whole header', p.ethernet(0x86dd, Buffer.alloc(40)), 2, 'drop-short'],
     ['anything else', p.ethernet(0x88cc, Buffer.alloc(40)), 2, 'drop-ethertype'],
   ])('%s', (_, packet, action, reason) => {
     expect(toB(packet, w.IF_NET)).toEqual([action, reason]);

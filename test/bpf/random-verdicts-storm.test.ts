@@ -7,7 +7,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   frameOf,
-  hostAddressOf,
+  hostAddressesOf,
   type Probe,
   Reference,
   randomProbes,
@@ -210,7 +210,7 @@ function applyWatched(
 function faultsOf(seed: number): Fault[] {
   const maker = new WorldMaker(seed + 5_000_000);
   let world = withOwnAddresses(maker.world(), maker);
-  expect(tables.become(NODE, hostAddressOf(world, NODE), resourcesOf(world)).errors).toEqual([]);
+  expect(tables.become(NODE, hostAddressesOf(world, NODE), resourcesOf(world)).errors).toEqual([]);
   const faults: Fault[] = [];
   for (let i = 0; i < UPDATES_PER_HISTORY; i++) {
     const next = nextWorld(world, maker);

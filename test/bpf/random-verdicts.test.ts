@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { formatKey, type ResourceUpdate } from '../../src/model/update.js';
 import {
   frameOf,
-  hostAddressOf,
+  hostAddressesOf,
   lookupOf,
   type Probe,
   Reference,
@@ -96,7 +96,7 @@ describe(`${CHAINS} chains of ${WORLDS_PER_CHAIN} random worlds`, () => {
       const next = resourcesOf(world);
       const { errors } =
         i === 0
-          ? tables.become(node, hostAddressOf(world, node), next)
+          ? tables.become(node, hostAddressesOf(world, node), next)
           : tables.update(transition(objects, next));
       expect(errors).toEqual([]);
       expect(disagreements(seed, world, node).slice(0, 3)).toEqual([]);

@@ -29,7 +29,7 @@ const samples: readonly (readonly [string, Buffer])[] = [
   ['SCTP', p.sctp(toB)],
   ['echo', p.icmp(toB)],
   ['ICMP error', p.icmpError(toB, about)],
-  ['GRE', p.ipv4(47, Buffer.alloc(8), toB)],
+  ['GRE', p.ipFrame(47, Buffer.alloc(8), toB)],
 ];
 
 describe('truncation', () => {

@@ -46,7 +46,7 @@ const outcome = ({ action, reason }: w.Verdict): unknown => [action, reason];
 /** IP packet without its Ethernet header, around or inside. */
 const bare = (frame: Buffer): Buffer => frame.subarray(OUTER);
 const inTunnel = (inner: Buffer, outer: Partial<p.Ip> = {}): Buffer =>
-  p.ipv4(4, bare(inner), { from: PEER, to: w.HOST, ...outer });
+  p.ipFrame(4, bare(inner), { from: PEER, to: w.HOST, ...outer });
 const withTos = (frame: Buffer, at: number, tos: number): Buffer => {
   const changed = Buffer.from(frame);
   changed[at + 1] = tos;
@@ -150,10 +150,14 @@ describe('what comes in a tunnel packet', () => {
     ],
     [
       'an empty tunnel packet',
-      p.ipv4(4, new Uint8Array(8), { from: PEER, to: w.HOST }),
+      p.ipFrame(4, new Uint8Array(8), { from: PEER, to: w.HOST }),
       'drop-short',
     ],
-    ['no IPv4 inside', p.ipv4(4, Buffer.alloc(40, 0x60), { from: PEER, to: w.HOST }), 'drop-short'],
+    [
+      'no IPv4 inside',
+      p.ipFrame(4, Buffer.alloc(40, 0x60), { from: PEER, to: w.HOST }),
+      'drop-short',
+    ],
   ])('from %s is dropped', (_, packet, reason) => {
     expect(outcome(net(packet))).toEqual([2, reason]);
   });

@@ -12,7 +12,7 @@ import { explain } from '../../src/observe/explanation.js';
 import type { FlowPacket } from '../../src/observe/flow-packet.js';
 
 const SIZES = {
-  ...{ nodes: 512, infos: 2048, endpoints: 256, nexthops: 64 },
+  ...{ nodes: 512, nodes6: 512, infos: 2048, endpoints: 256, nexthops: 64 },
   ...{ policySets: 512, arenaLines: 8192 },
 };
 const RUNS = 150;

@@ -32,6 +32,7 @@ const options = {
     markAccepted: 0x0200_0000,
     failsafePorts: { inbound: [new FailsafePort(6, 22)], outbound: [new FailsafePort(17, 53)] },
     vxlanPort: 4789,
+    ipv6: true,
     timeoutsMs: {
       tcpSyn: seconds(20),
       tcpEstablished: seconds(3600),

@@ -224,7 +224,7 @@ describe('the eBPF driver', () => {
 
   test('tables that are too small grow under way', async () => {
     await driver.kill();
-    const sizes = { nodes: 8, infos: 8, endpoints: 4, policySets: 8, arenaLines: 32 };
+    const sizes = { nodes: 8, nodes6: 8, infos: 8, endpoints: 4, policySets: 8, arenaLines: 32 };
     driver = new Driver(world, JSON.stringify(sizes));
     await driver.apply(...RULES, endpoint(a), endpoint(b), IN_SYNC);
     const members = Array.from({ length: 40 }, (_, i) => `10.${i}.0.1/32`);
@@ -253,6 +253,7 @@ describe('the eBPF driver', () => {
       'programs detached: 6',
       `maps unpinned: ${SHARED_MAPS.length}`,
       'tunnel devices removed: 0',
+      'tables of translations removed: 1',
       'routes removed: 2',
       expect.stringMatching(/^neighbours removed: \d$/),
     ]);

@@ -11,7 +11,11 @@ export interface Workload {
   readonly netns: string;
   readonly interfaceName: string;
   readonly address: string;
+  readonly address6?: string;
 }
+
+/** What the host side has with the MAC of every workload's gateway. */
+export const GATEWAY6 = 'fe80::ecee:eeff:feee:eeee';
 
 /** A connection that stays open: each line sent is to come back. */
 export class Conversation implements Disposable {
@@ -46,7 +50,7 @@ export class Conversation implements Disposable {
 const SERVER = `
 const net = require('net');
 const server = net.createServer((socket) => { socket.on('error', () => {}); socket.pipe(socket); });
-server.listen(Number(process.argv[1]), '0.0.0.0', () => console.log('listening'));
+server.listen(Number(process.argv[1]), '::', () => console.log('listening'));
 `;
 const CLIENT = `
 const socket = require('net').connect(Number(process.argv[2]), process.argv[1]);
@@ -94,22 +98,44 @@ export class WorkloadWorld implements Disposable {
   }
 
   /** A veth, cali<name>, with its far end in a namespace that has the address and the usual routes. */
-  addWorkload(name: string, address: string): Workload {
+  addWorkload(name: string, address: string, address6?: string): Workload {
     const netns = this.addNetns(name);
-    const workload = { name, netns, interfaceName: `cali${name}`, address };
+    const workload = {
+      name,
+      netns,
+      interfaceName: `cali${name}`,
+      address,
+      ...(address6 ? { address6 } : {}),
+    };
     this.addVeth(workload);
     run('ip', '-n', netns, 'link', 'set', 'lo', 'up');
     return workload;
   }
 
-  addVeth({ netns, interfaceName, address }: Workload): void {
-    this.ip('link', 'add', interfaceName, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns);
+  addVeth({ netns, interfaceName, address, address6 }: Workload): void {
+    const mac = ['address', 'ee:ee:ee:ee:ee:ee'];
+    this.ip(
+      'link',
+      'add',
+      interfaceName,
+      ...(address6 ? mac : []),
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'eth0',
+      'netns',
+      netns,
+    );
     this.ip('link', 'set', interfaceName, 'up');
     const inside = (...args: readonly string[]): unknown => run('ip', '-n', netns, ...args);
     inside('link', 'set', 'eth0', 'up');
     inside('address', 'add', `${address}/32`, 'dev', 'eth0');
     inside('route', 'add', '169.254.1.1', 'dev', 'eth0', 'scope', 'link');
     inside('route', 'add', 'default', 'via', '169.254.1.1', 'dev', 'eth0');
+    if (address6 === undefined) return;
+    inside('address', 'add', `${address6}/128`, 'dev', 'eth0', 'nodad');
+    inside('route', 'add', 'default', 'via', GATEWAY6, 'dev', 'eth0');
   }
 
   #spawn(netns: string, script: string, args: readonly string[]): ChildProcess {

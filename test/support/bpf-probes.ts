@@ -1,7 +1,6 @@
 /**
  * Packets in random worlds as the programs of one host get them, and what the reference evaluator makes of
- * them. The packet plane of this slice judges IPv4 of workloads: IPv6, fragments and policy of host endpoints
- * are not generated. Host endpoints stay in the worlds, as their addresses and ports count in selectors. Nor
+ * them, of both families. Fragments and policy of host endpoints are not generated. Host endpoints stay in the worlds, as their addresses and ports count in selectors. Nor
  * are ICMP types that open no flow (replies, errors), and no two workloads claim one address: the programs
  * drop the one, the tables refuse the other, whatever policy says.
  */
@@ -16,11 +15,16 @@ const TCP = 6;
 const UDP = 17;
 const SCTP = 132;
 const ICMP = 1;
-const ICMP_TYPES = [8, 8, 8, 13, 15, 17];
+const ICMP6 = 58;
+/** Queries of each family's own ICMP. */
+const ICMP_TYPES = { 4: [8, 8, 8, 13, 15, 17], 6: [128] } as const;
 /** Without 4 and UDP port 4789: tunnel packets are dropped before policy. */
-const PROTOCOLS = [TCP, TCP, TCP, UDP, UDP, SCTP, ICMP, ICMP, 47, 58, 136, 255];
+const PROTOCOLS = [TCP, TCP, TCP, UDP, UDP, SCTP, ICMP, ICMP6, 47, ICMP, ICMP6, 136, 255];
 const PORTS = [80, 80, 81, 82, 79, 443, 444, 5432, 4999, 5000, 6000, 6001, 0, 65_535];
-const OUTSIDE = ['203.0.113.9', '198.51.100.7', '192.168.1.78', '192.168.1.80', '8.8.8.8'];
+const OUTSIDE = [
+  ...['203.0.113.9', '198.51.100.7', '192.168.1.78', '192.168.1.80', '8.8.8.8'],
+  ...['2001:db8:1::9', 'fd00:9::1', 'fd00:1::78', 'fd00:1:0:1::a', '2600::1'],
+];
 
 export interface Probe extends Delivery {
   readonly seen: SeenPacket;
@@ -29,20 +33,20 @@ export interface Probe extends Delivery {
 /** none: no workload of this host is asked. */
 export type Side = 'allow' | 'deny' | 'none';
 
-/** First IPv4 address of each node. */
-export function hostAddressOf(world: World, node: string): string {
-  return isIpv4(world.nodes[node]?.ifaces['eth0'] ?? [])[0] ?? '';
+/** Of both families. */
+export function hostAddressesOf(world: World, node: string): readonly string[] {
+  return world.nodes[node]?.ifaces['eth0'] ?? [];
 }
 
-const isIpv4 = (addresses: readonly string[]): string[] =>
-  addresses.filter((address) => !address.includes(':'));
+const isIp6 = (address: string): boolean => address.includes(':');
 
 /** Each workload has an address of its own; some have a second. `shift` moves all of them around. */
 export function withOwnAddresses(world: World, maker: WorldMaker, shift = 0): World {
   const weps = Object.entries(world.weps).map(([pod, workload], index) => {
     const last = 10 + ((index + shift) % 6);
     const second = maker.chance(0.25) ? [`192.168.1.${last + 64}`] : [];
-    const own = [`192.168.1.${last}`, ...second, `fd00:1::${last}`];
+    const third = maker.chance(0.25) ? [`fd00:1::1:${last}`] : [];
+    const own = [`192.168.1.${last}`, ...second, `fd00:1::${last}`, ...third];
     return [pod, { ...workload, ips: own }] as const;
   });
   return { ...world, weps: Object.fromEntries(weps) };
@@ -51,13 +55,15 @@ export function withOwnAddresses(world: World, maker: WorldMaker, shift = 0): Wo
 /** A packet with a workload of this host at one end at least, and every way it may reach a program. */
 export function randomProbes(maker: WorldMaker, world: World, node: string): Probe[] {
   const workloads = Object.values(world.weps);
-  const local = workloads.filter((one) => one.node === node).flatMap(({ ips }) => isIpv4(ips));
+  const local = workloads.filter((one) => one.node === node).flatMap(({ ips }) => ips);
   if (local.length === 0) return [];
-  const remote = workloads.filter((one) => one.node !== node).flatMap(({ ips }) => isIpv4(ips));
-  const hosts = Object.keys(world.nodes).map((name) => hostAddressOf(world, name));
+  const remote = workloads.filter((one) => one.node !== node).flatMap(({ ips }) => ips);
+  const hosts = Object.keys(world.nodes).flatMap((name) => hostAddressesOf(world, name));
   const here = maker.pick(local);
   const kinds = [local, local, local, remote, remote, OUTSIDE, OUTSIDE, hosts];
-  const others = maker.pick(kinds).filter((address) => address !== here);
+  const others = maker
+    .pick(kinds)
+    .filter((address) => address !== here && isIp6(address) === isIp6(here));
   if (others.length === 0) return [];
   const there = maker.pick(others);
   const [source, destination] = maker.chance(0.5) ? [here, there] : [there, here];
@@ -67,18 +73,20 @@ export function randomProbes(maker: WorldMaker, world: World, node: string): Pro
 function randomPacket(maker: WorldMaker, source: string, destination: string): SeenPacket {
   const protocol = maker.pick(PROTOCOLS);
   const withPorts = [TCP, UDP, SCTP].includes(protocol);
+  const family = isIp6(source) ? 6 : 4;
+  const hasTypes = protocol === (family === 6 ? ICMP6 : ICMP);
   return {
     ...{ source, destination, protocol },
     sourcePort: withPorts ? maker.pick([40_000, 40_000, 80, 443, 5500]) : 0,
     destinationPort: withPorts ? maker.pick(PORTS) : 0,
-    icmp: protocol === ICMP ? [maker.pick(ICMP_TYPES), maker.pick([0, 0, 1])] : undefined,
+    icmp: hasTypes ? [maker.pick(ICMP_TYPES[family]), maker.pick([0, 0, 1])] : undefined,
   };
 }
 
 function deliveriesOf(reference: Reference, seen: SeenPacket): Probe[] {
   const from = reference.interfaceOf(seen.source);
   const to = reference.interfaceOf(seen.destination);
-  const ownHost = seen.source === reference.address;
+  const ownHost = reference.addresses.includes(seen.source);
   const probes: Probe[] = [];
   if (from !== 0)
     probes.push({ program: 'fromWorkload', ifindex: from, ingressIfindex: from, seen });
@@ -97,7 +105,7 @@ export function frameOf(seen: SeenPacket): Uint8Array {
   if (protocol === UDP) return frame.udp(ports);
   if (protocol === SCTP) return frame.sctp(ports);
   if (icmp !== undefined) return frame.icmp({ from, to, type: icmp[0], code: icmp[1] });
-  return frame.ipv4(protocol, Buffer.alloc(24, 0x5a), { from, to });
+  return frame.ipFrame(protocol, Buffer.alloc(24, 0x5a), { from, to });
 }
 
 /** As PolicyTables.lookup() takes it. */
@@ -107,7 +115,7 @@ export function lookupOf({ icmp, ...seen }: SeenPacket): Packet {
 
 /** What must happen to packets on one host while a world is as it is. */
 export class Reference {
-  readonly address: string;
+  readonly addresses: readonly string[];
   readonly #policy: ReferencePolicy;
   /** Workloads of this host by address. */
   readonly #owners = new Map<string, string>();
@@ -116,10 +124,10 @@ export class Reference {
 
   constructor(world: World, node: string) {
     this.#policy = new ReferencePolicy(world);
-    this.address = hostAddressOf(world, node);
+    this.addresses = hostAddressesOf(world, node);
     for (const [pod, workload] of Object.entries(world.weps)) {
       if (workload.node !== node) continue;
-      for (const address of isIpv4(workload.ips)) this.#owners.set(address, pod);
+      for (const address of workload.ips) this.#owners.set(address, pod);
     }
   }
 
@@ -151,7 +159,7 @@ export class Reference {
       if (from !== ifindex) return 'drop-spoofed';
       if (this.side('egress', seen) === 'deny') return 'drop-policy-out';
       if (this.side('ingress', seen) === 'deny') return 'drop-policy-in';
-      return seen.destination === this.address ? 'drop-to-host' : 'ok-new';
+      return this.addresses.includes(seen.destination) ? 'drop-to-host' : 'ok-new';
     }
     if (program === 'toWorkload') {
       if (ingressIfindex === 0) return 'ok-host';

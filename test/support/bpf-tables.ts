@@ -74,7 +74,14 @@ const TC_DROP = 2;
 /** Read first; if none of these counters has moved, all are read. */
 const LIKELY = ['ok-new', 'drop-policy-in', 'drop-policy-out'];
 
-const SIZES = { nodes: 256, infos: 4096, endpoints: 256, policySets: 1024, arenaLines: 32_768 };
+const SIZES = {
+  nodes: 256,
+  nodes6: 256,
+  infos: 4096,
+  endpoints: 256,
+  policySets: 2048,
+  arenaLines: 65_536,
+};
 
 export class BpfTables implements Disposable {
   /** Called after each store of a commit, with the memory it went to. */
@@ -102,7 +109,7 @@ export class BpfTables implements Disposable {
       sizes: SIZES,
       config: {
         ...{ acceptToHost: false, logDrops: false, account: false, markSeen: 0, vxlanPort: 4789 },
-        ...{ markAccepted: 0x200, failsafePorts: { inbound: [], outbound: [] } },
+        ...{ ipv6: true, markAccepted: 0x200, failsafePorts: { inbound: [], outbound: [] } },
         timeoutsMs: {
           ...{ tcpSyn: timeout, tcpEstablished: timeout, tcpFin: timeout, tcpReset: timeout },
           ...{ udp: timeout, icmp: timeout, generic: timeout },
@@ -114,7 +121,11 @@ export class BpfTables implements Disposable {
   }
 
   /** Another host, which has seen nothing yet. Returns what its tables say when it is in sync. */
-  become(hostname: string, address: string, objects: readonly ResourceUpdate[]): CommitResult {
+  become(
+    hostname: string,
+    addresses: readonly string[],
+    objects: readonly ResourceUpdate[],
+  ): CommitResult {
     const { policySets, ...words } = this.#generation.maps;
     for (const view of Object.values(words)) view.fill(0);
     policySets.fill(0n);
@@ -122,7 +133,7 @@ export class BpfTables implements Disposable {
     this.#tables = new PolicyTables(this.#generation.maps, {
       onStore: (view) => this.onStore?.(view),
     });
-    this.#tables.setHostAddresses([address]);
+    this.#tables.setHostAddresses(addresses);
     this.#calc = new CalcGraph({ hostname, onUpdate: (update) => this.#onUpdate(update) });
     for (const object of objects) this.#calc.onResource(object);
     this.#calc.onInSync();
@@ -257,8 +268,10 @@ export class BpfTables implements Disposable {
   }
 
   #forget(): boolean {
-    const connections = this.#generation.shared.mgy_ct4_v1;
-    const key = connections.nextKey(null);
-    return key !== null && connections.delete(key);
+    const { mgy_ct4_v1, mgy_ct6_v1 } = this.#generation.shared;
+    return [mgy_ct4_v1, mgy_ct6_v1].some((connections) => {
+      const key = connections.nextKey(null);
+      return key !== null && connections.delete(key);
+    });
   }
 }

@@ -55,6 +55,7 @@ export interface WorldConfig {
   readonly markSeen?: number;
   readonly allowIpip?: number;
   readonly allowVxlan?: number;
+  readonly ipv6?: number;
   readonly conntrackEntries?: number;
   readonly account?: number;
   /** Units of 64 jiffies. */
@@ -419,6 +420,7 @@ function configBytes(config: WorldConfig): Uint8Array {
   bytes.writeUInt32LE(config.allowIpip ?? 0, offset.allow_ipip);
   bytes.writeUInt32LE(config.allowVxlan ?? 0, offset.allow_vxlan);
   bytes.writeUInt32LE(VXLAN_PORT, offset.vxlan_port);
+  bytes.writeUInt32LE(config.ipv6 ?? 1, offset.ipv6);
   bytes.writeUInt32LE(TIMEOUT.syn, offset.timeout_tcp_syn);
   bytes.writeUInt32LE(TIMEOUT.established, offset.timeout_tcp_established);
   bytes.writeUInt32LE(TIMEOUT.fin, offset.timeout_tcp_fin);

@@ -1,4 +1,6 @@
-/** Packets as bytes, with correct checksums and lengths unless told otherwise. */
+/** Packets as bytes, with correct checksums and lengths unless told otherwise. Addresses say which family. */
+import { ipToBytes, parseIp } from '../../src/base/net/ip.js';
+
 export const MAC_GATEWAY = 'ee:ee:ee:ee:ee:ee';
 export const MAC_WORKLOAD = '02:00:00:00:00:0a';
 
@@ -8,7 +10,9 @@ export const TCP_RST = 4;
 export const TCP_ACK = 16;
 
 export function ipBytes(address: string): Buffer {
-  return Buffer.from(address.split('.').map(Number));
+  const ip = parseIp(address);
+  if (ip === null) throw new TypeError(`${address} is not an address`);
+  return Buffer.from(ipToBytes(ip));
 }
 
 export function macBytes(mac: string): Buffer {
@@ -52,6 +56,29 @@ export function arp({ op, sender, target, senderMac = MAC_WORKLOAD }: Arp): Buff
   return ethernet(0x0806, body, { dst: 'ff:ff:ff:ff:ff:ff' });
 }
 
+export interface Extension {
+  readonly type: number;
+  /** The whole header; byte 0 is overwritten with what comes next. */
+  readonly bytes: Uint8Array;
+}
+
+/** A header of so many bytes, as hop-by-hop, destination options and routing have it; its options are padding. */
+export function extension(type: number, bytes = 8): Extension {
+  const header = Buffer.alloc(bytes);
+  header[1] = bytes / 8 - 1;
+  // PadN over everything.
+  header.set([1, Math.min(255, bytes - 4)], 2);
+  return { type, bytes: header };
+}
+
+/** `offset` in bytes. */
+export function fragmentHeader(offset: number, more: boolean, id: number): Extension {
+  const header = Buffer.alloc(8);
+  header.writeUInt16BE(offset | (more ? 1 : 0), 2);
+  header.writeUInt32BE(id, 4);
+  return { type: 44, bytes: header };
+}
+
 export interface Ip extends Ethernet {
   readonly from: string;
   readonly to: string;
@@ -60,6 +87,10 @@ export interface Ip extends Ethernet {
   readonly options?: Uint8Array;
   /** Flags and offset word, host order: 0x2000 is "more fragments". */
   readonly fragment?: number;
+  /** IPv4: of a datagram in fragments. */
+  readonly id?: number;
+  /** IPv6: headers in front of the protocol's own, each with its length in bytes 2 and on filled in. */
+  readonly extensions?: readonly Extension[];
   readonly payload?: Uint8Array;
 }
 
@@ -69,6 +100,7 @@ export function ipPacket(proto: number, body: Uint8Array, ip: Ip): Buffer {
   const header = Buffer.concat([Buffer.alloc(20), options]);
   header[0] = 0x40 | (header.length / 4);
   header.writeUInt16BE(header.length + body.length, 2);
+  header.writeUInt16BE(ip.id ?? 0, 4);
   header.writeUInt16BE(ip.fragment ?? 0, 6);
   header[8] = ip.ttl ?? 64;
   header[9] = proto;
@@ -78,7 +110,29 @@ export function ipPacket(proto: number, body: Uint8Array, ip: Ip): Buffer {
   return Buffer.concat([header, body]);
 }
 
-export function ipv4(proto: number, body: Uint8Array, ip: Ip): Buffer {
+/** IPv6 header, extension headers and body. */
+export function ip6Packet(proto: number, body: Uint8Array, ip: Ip): Buffer {
+  const chain = (ip.extensions ?? []).map(({ type, bytes }) => ({
+    type,
+    bytes: Buffer.from(bytes),
+  }));
+  for (const [i, { bytes }] of chain.entries()) bytes[0] = chain[i + 1]?.type ?? proto;
+  const rest = Buffer.concat([...chain.map(({ bytes }) => bytes), body]);
+  const header = Buffer.alloc(40);
+  header[0] = 0x60;
+  header.writeUInt16BE(rest.length, 4);
+  header[6] = chain[0]?.type ?? proto;
+  header[7] = ip.ttl ?? 64;
+  ipBytes(ip.from).copy(header, 8);
+  ipBytes(ip.to).copy(header, 24);
+  return Buffer.concat([header, rest]);
+}
+
+const isIp6 = ({ from }: Ip): boolean => from.includes(':');
+
+/** A frame of the addresses' family. */
+export function ipFrame(proto: number, body: Uint8Array, ip: Ip): Buffer {
+  if (isIp6(ip)) return ethernet(0x86dd, ip6Packet(proto, body, ip), ip);
   return ethernet(0x0800, ipPacket(proto, body, ip), ip);
 }
 
@@ -86,6 +140,7 @@ function pseudoHeader({ from, to }: Ip, proto: number, length: number): Buffer {
   return Buffer.concat([
     ipBytes(from),
     ipBytes(to),
+    // As words: in IPv6 the length has four bytes and stands first, which sums up to the same.
     Buffer.from([0, proto, length >> 8, length & 255]),
   ]);
 }
@@ -109,7 +164,7 @@ export function tcp(packet: Tcp): Buffer {
   header.writeUInt16BE(0xffff, 14);
   const segment = Buffer.concat([header, payload]);
   segment.writeUInt16BE(internetChecksum(pseudoHeader(packet, 6, segment.length), segment), 16);
-  return ipv4(6, segment, packet);
+  return ipFrame(6, segment, packet);
 }
 
 export function udp(packet: Ports): Buffer {
@@ -121,14 +176,14 @@ export function udp(packet: Ports): Buffer {
   const datagram = Buffer.concat([header, payload]);
   const sum = internetChecksum(pseudoHeader(packet, 17, datagram.length), datagram);
   datagram.writeUInt16BE(sum === 0 ? 0xffff : sum, 6);
-  return ipv4(17, datagram, packet);
+  return ipFrame(17, datagram, packet);
 }
 
 export function sctp({ sport = 40000, dport = 80, ...packet }: Ports): Buffer {
   const header = Buffer.alloc(16);
   header.writeUInt16BE(sport, 0);
   header.writeUInt16BE(dport, 2);
-  return ipv4(132, header, packet);
+  return ipFrame(132, header, packet);
 }
 
 export interface Icmp extends Ip {
@@ -137,16 +192,28 @@ export interface Icmp extends Ip {
   readonly id?: number;
 }
 
+/** Of the addresses' family; default an echo request. */
 export function icmp(packet: Icmp): Buffer {
-  const { type = 8, code = 0, id = 7, payload = Buffer.from('ping') } = packet;
+  const { code = 0, id = 7, payload = Buffer.from('ping') } = packet;
+  const { type = isIp6(packet) ? 128 : 8 } = packet;
   const header = Buffer.from([type, code, 0, 0, id >> 8, id & 255, 0, 1]);
   const message = Buffer.concat([header, payload]);
+  if (isIp6(packet)) {
+    const pseudo = pseudoHeader(packet, 58, message.length);
+    message.writeUInt16BE(internetChecksum(pseudo, message), 2);
+    return ipFrame(58, message, packet);
+  }
   message.writeUInt16BE(internetChecksum(message), 2);
-  return ipv4(1, message, packet);
+  return ipFrame(1, message, packet);
 }
 
-/** An ICMP error that quotes the IP header and first 8 bytes of `about` (an Ethernet frame). */
+/**
+ * An ICMP error that quotes the IP header and first 8 bytes of `about` (an Ethernet frame); of IPv6 all of it, and
+ * the default type is "no route".
+ */
 export function icmpError(packet: Icmp, about: Uint8Array): Buffer {
+  if (isIp6(packet))
+    return icmp({ type: 1, code: 0, id: 0, ...packet, payload: about.subarray(14) });
   const headerBytes = ((about[14] ?? 0x45) & 15) * 4;
   const payload = about.subarray(14, 14 + headerBytes + 8);
   return icmp({ type: 3, code: 1, id: 0, ...packet, payload });

@@ -55,25 +55,40 @@ static __always_inline __u32 mgy_node6_slot(__u64 hi, __u64 lo, __u32 shift)
 	return (shift == 60 ? lo >> 60 | hi << 4 : lo >> shift) & 63;
 }
 
+struct mgy_walk6 {
+	__u64 hi, lo; /* the address, in host order */
+	__u32 node;
+	__u32 entry;  /* MGY_CHILD, an index beyond mgy_info, until the walk ends well */
+};
+
+/* One level of the trie; 1 ends the walk. */
+static long mgy_step6(__u32 level, struct mgy_walk6 *walk)
+{
+	const struct mgy_node6 *node = bpf_map_lookup_elem(&mgy_node6_v1, &walk->node);
+	__u32 shift, entry;
+
+	(void)level;
+	if (!node)
+		return 1;
+	shift = node->shift & 127;
+	entry = mgy_node6_holds(node, walk->hi, walk->lo, shift)
+			? MGY_READ_ONCE(node->e[mgy_node6_slot(walk->hi, walk->lo, shift)])
+			: MGY_READ_ONCE(node->outside);
+	if (!(entry & MGY_CHILD)) {
+		walk->entry = entry;
+		return 1;
+	}
+	walk->node = entry & ~MGY_CHILD;
+	return 0;
+}
+
 /* Index into mgy_info of an IPv6 address in host order; one beyond the map if the trie is broken. */
 mgy_global __u32 mgy_find6(__u64 hi, __u64 lo)
 {
-	__u32 i = 0, level, shift, e;
-	const struct mgy_node6 *node;
+	struct mgy_walk6 walk = { .hi = hi, .lo = lo, .entry = MGY_CHILD };
 
-	for (level = 0; level < MGY_NODE6_LEVELS; level++) {
-		node = bpf_map_lookup_elem(&mgy_node6_v1, &i);
-		if (!node)
-			break;
-		shift = node->shift & 127;
-		if (!mgy_node6_holds(node, hi, lo, shift))
-			return MGY_READ_ONCE(node->outside);
-		e = MGY_READ_ONCE(node->e[mgy_node6_slot(hi, lo, shift)]);
-		if (!(e & MGY_CHILD))
-			return e;
-		i = e & ~MGY_CHILD;
-	}
-	return MGY_CHILD;
+	bpf_loop(MGY_NODE6_LEVELS, mgy_step6, &walk, 0);
+	return walk.entry;
 }
 
 static __always_inline const struct mgy_info *mgy_info6_of(const __u64 *address)

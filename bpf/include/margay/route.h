@@ -105,8 +105,8 @@ static __always_inline int mgy_to_next_hop6(struct __sk_buff *skb, __u32 i, enum
 }
 
 /* Carries out a forward action. The verdict has been given: from here on nothing is dropped. */
-static __always_inline int mgy_forward_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 fwd,
-					  enum mgy_reason reason, const int v6)
+static __always_inline int mgy_carry_out(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 fwd,
+					 enum mgy_reason reason, const int v6)
 {
 	/* A link's far end may know us under another address than ee:ee:ee:ee:ee:ee; it meant us. */
 	if (mgy_unlikely(skb->pkt_type == MGY_PACKET_OTHERHOST))
@@ -128,9 +128,28 @@ static __always_inline int mgy_forward_ip(struct __sk_buff *skb, const struct mg
 	}
 }
 
-static __always_inline int mgy_forward(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 fwd,
-				       enum mgy_reason reason)
+/* Verified once each, and out of the way of IPv4's fast path. */
+mgy_global int mgy_forward4(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 fwd, enum mgy_reason reason)
 {
-	return mgy_forward_ip(skb, pkt, fwd, reason, 0);
+	return pkt ? mgy_carry_out(skb, pkt, fwd, reason, 0) : mgy_drop(skb, MGY_DROP_SHORT);
+}
+
+mgy_global int mgy_forward6(struct __sk_buff *skb, const struct mgy_pkt6 *pkt, __u32 fwd, enum mgy_reason reason)
+{
+	return pkt ? mgy_carry_out(skb, &pkt->pkt, fwd, reason, 1) : mgy_drop(skb, MGY_DROP_SHORT);
+}
+
+/* Of established packets. */
+static __always_inline int mgy_forward_fast(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 fwd,
+					    enum mgy_reason reason, const int v6)
+{
+	return v6 ? mgy_forward6(skb, MGY_PKT6(pkt), fwd, reason) : mgy_carry_out(skb, pkt, fwd, reason, 0);
+}
+
+/* Of all others. */
+static __always_inline int mgy_forward_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt, __u32 fwd,
+					  enum mgy_reason reason, const int v6)
+{
+	return v6 ? mgy_forward6(skb, MGY_PKT6(pkt), fwd, reason) : mgy_forward4(skb, pkt, fwd, reason);
 }
 #endif

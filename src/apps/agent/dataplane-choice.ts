@@ -1,4 +1,5 @@
 /** Which dataplane this host gets, why, and opening it (contract.md, MARGAY_DATAPLANE). */
+import { existsSync } from 'node:fs';
 import { CodedError } from '../../base/error.js';
 import type { Log } from '../../base/log.js';
 import { cleanup as cleanupEbpf, removePrograms } from '../../dataplane/ebpf/cleanup.js';
@@ -58,6 +59,11 @@ export interface OpenOptions {
 const MARK_SEEN = 0x0100_0000;
 const MARK_ACCEPTED = 0x0200_0000;
 const VXLAN_PORT = 4789;
+
+/** Asked for, and there. */
+export function usesIpv6(values: ParameterValues): boolean {
+  return values.Ipv6Support && existsSync('/proc/sys/net/ipv6');
+}
 
 export function openDataplane(
   { dataplane }: DataplaneChoice,
@@ -128,6 +134,7 @@ function openEbpf({ values, bpfDir, leavePlainRoutes, log }: OpenOptions): Promi
         outbound: values.FailsafeOutboundHostPorts,
       },
       vxlanPort: VXLAN_PORT,
+      ipv6: usesIpv6(values),
       timeoutsMs: {
         tcpSyn: 20_000,
         tcpEstablished: values.BPFConntrackTimeoutTcpEstablished,

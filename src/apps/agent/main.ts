@@ -17,6 +17,7 @@ import {
   cleanup,
   openDataplane,
   removeOther,
+  usesIpv6,
   verdictOf,
 } from './dataplane-choice.js';
 import { FlowObservation } from './flow-observation.js';
@@ -141,7 +142,7 @@ async function runAgent(
     ...{ store, log, hostname, signal, version: productVersion(), environment: process.env },
     ...{ runDir: runDir.path, interfacePrefixes: values.InterfacePrefix, dataplane },
   });
-  await networking.start();
+  await networking.start({ ipv6: usesIpv6(values) });
   const agent = new Agent({
     ...{ hostname, store, dataplane, log, version: productVersion() },
     reportingIntervalMs: values.ReportingInterval,

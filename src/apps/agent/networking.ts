@@ -1,5 +1,4 @@
 /** This host's place among the others: its Node, its end of tunnels, its routing daemon, as one thing to start and follow. */
-import { existsSync } from 'node:fs';
 import type { ResourceUpdate } from '../../model/update.js';
 import { BgpService } from './bgp-service.js';
 import { type NodeOptions, NodeStartUp } from './node/start-up.js';
@@ -11,13 +10,11 @@ export interface NetworkingOptions extends Omit<NodeOptions, 'addresses'> {
 }
 
 export class Networking {
-  readonly #options: NetworkingOptions;
   readonly #node: NodeStartUp;
   readonly #bgp: BgpService | undefined;
 
   constructor(options: NetworkingOptions) {
     const { hostname, log, runDir, interfacePrefixes, environment } = options;
-    this.#options = options;
     const addresses = () => options.dataplane.hostAddresses();
     this.#node = new NodeStartUp({ ...options, addresses });
     const routerId = environment['CALICO_ROUTER_ID'];
@@ -27,9 +24,8 @@ export class Networking {
   }
 
   /** What has to be in the datastore before the snapshot is taken. */
-  async start(): Promise<void> {
-    const isOff = this.#options.environment['FELIX_IPV6SUPPORT'] === 'false';
-    await this.#node.run({ ipv6: !isOff && existsSync('/proc/sys/net/ipv6') });
+  async start({ ipv6 }: { readonly ipv6: boolean }): Promise<void> {
+    await this.#node.run({ ipv6 });
   }
 
   onResource(update: ResourceUpdate): void {

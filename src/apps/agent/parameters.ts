@@ -203,6 +203,11 @@ export const PARAMETERS = {
     180_000,
     'iptables: how often all rules are read back; 0: never.',
   ),
+  Ipv6Support: parameter(
+    bool,
+    true,
+    'IPv6 of workloads. Off, or without it in the kernel: dropped.',
+  ),
   LogDrops: parameter(bool, false, "Write dropped packets to the agent's log."),
   LogSeverityScreen: parameter(
     oneOf('Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal', 'none'),

@@ -1,13 +1,14 @@
 /** Forgets the connections of addresses that have left this host or moved to another interface. */
-import { ipToBytes, parseIp } from '../../base/net/ip.js';
+import { type IpFamily, ipToBytes, parseIp } from '../../base/net/ip.js';
 import type { BpfMap } from '../../kernel/addon.js';
-import { mgyCtKey } from './abi.gen.js';
+import { mgyCt6Key, mgyCtKey } from './abi.gen.js';
 
-/** The address as it stands in a key: its four bytes in network order, read in host order. */
-function keyWord(address: string): number | null {
+const KEYS = { 4: mgyCtKey, 6: mgyCt6Key } as const;
+
+/** The address as it stands in a key: its bytes in network order. */
+function keyBytes(address: string, family: IpFamily): string | null {
   const ip = parseIp(address);
-  if (ip?.family !== 4) return null;
-  return new Uint32Array(ipToBytes(ip).slice().buffer)[0] ?? null;
+  return ip?.family === family ? Buffer.from(ipToBytes(ip)).toString('latin1') : null;
 }
 
 /**
@@ -16,24 +17,26 @@ function keyWord(address: string): number | null {
  */
 export async function flushConnections(
   conntrack: BpfMap,
+  family: IpFamily,
   addresses: Iterable<string>,
 ): Promise<number> {
-  const words = new Set([...addresses].map(keyWord).filter((word) => word !== null));
-  if (words.size === 0) return 0;
+  const departed = new Set(
+    [...addresses].map((text) => keyBytes(text, family)).filter((bytes) => bytes !== null),
+  );
+  if (departed.size === 0) return 0;
   const { keys, count } = await conntrack.readAll();
-  const { size, offset } = mgyCtKey;
-  const view = new DataView(keys.buffer, keys.byteOffset, keys.byteLength);
+  const { size, offset } = KEYS[family];
+  const bytes = family === 4 ? 4 : 16;
+  const view = Buffer.from(keys.buffer, keys.byteOffset, keys.byteLength);
   const doomed: Uint8Array[] = [];
   for (let at = 0; at < count * size; at += size) {
-    // Host order, as keyWord(): only equality counts.
-    const ends = [offset.a, offset.b].map((field) => wordAt(view, at + field));
-    if (ends.some((word) => words.has(word))) doomed.push(keys.subarray(at, at + size));
+    const ends = [offset.a, offset.b].map((field) =>
+      view.toString('latin1', at + field, at + field + bytes),
+    );
+    if (ends.some((end) => departed.has(end))) doomed.push(keys.subarray(at, at + size));
   }
   let removed = 0;
   // One by one: a batch stops at the first entry that the collector was quicker to remove.
   for (const key of doomed) if (conntrack.delete(key)) removed++;
   return removed;
 }
-
-const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-const wordAt = (view: DataView, at: number): number => view.getUint32(at, LITTLE_ENDIAN);

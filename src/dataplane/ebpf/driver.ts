@@ -97,7 +97,8 @@ export class EbpfDataplane implements Dataplane {
       way: options.attach ?? (hasFeature('tcx') ? 'tcx' : 'clsact'),
     });
     this.#programs = programs;
-    this.#workloads = new Workloads({ ...shared, programs, connection, prefixes, log });
+    const { ipv6 } = options.config;
+    this.#workloads = new Workloads({ ...shared, programs, connection, prefixes, ipv6, log });
     this.#tunnel = tunnel;
     const { leavePlainRoutes: leavePlain = false } = options;
     this.#remotes = new Remotes({ ...shared, tunnel, leavePlain });
@@ -119,7 +120,7 @@ export class EbpfDataplane implements Dataplane {
     const { config, conntrackEntries, log, sizes = INITIAL_SIZES } = options;
     const pins = new Pins(options.bpfDir);
     pins.prepare();
-    enableForwarding();
+    enableForwarding({ ipv6: config.ipv6 });
     const base = { pins, config, conntrackEntries, log, hz: await tickRate() };
     const generation = await Generation.load({ ...base, sizes });
     const connection = NetlinkConnection.open();
@@ -301,8 +302,10 @@ export class EbpfDataplane implements Dataplane {
     const departed = this.#workloads.takeDeparted();
     // Connections that an earlier agent let through are not touched at start: their endpoints are not new.
     if (!this.#programs.active || departed.length === 0) return;
-    const { mgy_ct4_v1: conntrack } = this.#present.generation.shared;
-    const removed = await flushConnections(conntrack, departed);
+    const { mgy_ct4_v1, mgy_ct6_v1 } = this.#present.generation.shared;
+    const removed =
+      (await flushConnections(mgy_ct4_v1, 4, departed)) +
+      (await flushConnections(mgy_ct6_v1, 6, departed));
     if (removed > 0) this.#log.info({ departed, removed }, 'connections forgotten');
   }
 

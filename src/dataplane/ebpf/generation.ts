@@ -19,9 +19,11 @@ import {
   MGY_REASON_MAX,
   mgyConfig,
   mgyCounter,
+  mgyCt6Key,
   mgyCtKey,
   mgyCtVal,
   mgyNh,
+  mgyNh6,
   mgyTunnel,
 } from './abi.gen.js';
 import { type FailsafePorts, writeFailsafePorts } from './failsafe-ports.js';
@@ -38,7 +40,9 @@ const OBJECT_PATH = fileURLToPath(
 /** Connections refer to next hops by number, so these go together. */
 export const SHARED_MAPS = [
   'mgy_ct4_v1',
+  'mgy_ct6_v1',
   'mgy_nh_v2',
+  'mgy_nh6_v1',
   'mgy_cnt_v1',
   'mgy_hits_v1',
   'mgy_watch_v1',
@@ -49,6 +53,7 @@ export type SharedMapName = (typeof SHARED_MAPS)[number];
 
 export interface TableSizes {
   readonly nodes: number;
+  readonly nodes6: number;
   readonly infos: number;
   readonly endpoints: number;
   readonly policySets: number;
@@ -58,6 +63,7 @@ export interface TableSizes {
 /** About 12 MiB; grown by making a bigger generation. */
 export const INITIAL_SIZES: TableSizes = {
   nodes: 2048,
+  nodes6: 2048,
   infos: 65_536,
   endpoints: 4096,
   policySets: 8192,
@@ -76,6 +82,8 @@ export interface ProgramConfig {
   readonly markAccepted: number;
   readonly failsafePorts: FailsafePorts;
   readonly vxlanPort: number;
+  /** false: IPv6 of workloads is dropped. */
+  readonly ipv6: boolean;
   readonly timeoutsMs: {
     readonly tcpSyn: number;
     readonly tcpEstablished: number;
@@ -101,6 +109,7 @@ export interface GenerationOptions {
 
 const SIZED: readonly (readonly [map: string, size: (sizes: TableSizes) => number])[] = [
   ['mgy_node4_v1', (sizes) => sizes.nodes],
+  ['mgy_node6_v1', (sizes) => sizes.nodes6],
   ['mgy_info_v1', (sizes) => sizes.infos],
   ['mgy_ep_v1', (sizes) => sizes.endpoints],
   ['mgy_ps_v1', (sizes) => sizes.policySets],
@@ -112,7 +121,7 @@ const SIZED: readonly (readonly [map: string, size: (sizes: TableSizes) => numbe
 const EVENT_BYTES = 1 << 20;
 /** A drop is told of again after this (spec/flows.md 3.1). */
 const EVENT_PAUSE_MS = 1000;
-/** One per neighbouring host and interface; beyond that the host routes. 512 KiB. */
+/** Of each family, one per neighbouring host and interface; beyond that the host routes. 1 and 1.5 MiB. */
 const NEXT_HOPS = 65_536;
 
 /** struct mgy_config: words in host order. Timeouts are in units of 64 ticks, at least one. */
@@ -125,6 +134,7 @@ function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uin
     mark_seen: config.markSeen,
     mark_accepted: config.markAccepted,
     vxlan_port: config.vxlanPort,
+    ipv6: config.ipv6 ? 1 : 0,
     timeout_tcp_syn: ticks(timeoutsMs.tcpSyn),
     timeout_tcp_established: ticks(timeoutsMs.tcpEstablished),
     timeout_tcp_fin: ticks(timeoutsMs.tcpFin),
@@ -186,7 +196,9 @@ export class Generation implements Disposable {
     this.#fresh = fresh;
     this.shared = {
       mgy_ct4_v1: object.map('mgy_ct4_v1'),
+      mgy_ct6_v1: object.map('mgy_ct6_v1'),
       mgy_nh_v2: object.map('mgy_nh_v2'),
+      mgy_nh6_v1: object.map('mgy_nh6_v1'),
       mgy_cnt_v1: object.map('mgy_cnt_v1'),
       mgy_hits_v1: object.map('mgy_hits_v1'),
       mgy_watch_v1: object.map('mgy_watch_v1'),
@@ -213,8 +225,10 @@ export class Generation implements Disposable {
     const opened = new Map<SharedMapName, BpfMap>();
     try {
       for (const [name, size] of SIZED) object.setMaxEntries(name, size(options.sizes));
-      object.setMaxEntries('mgy_ct4_v1', options.conntrackEntries);
-      object.setMaxEntries('mgy_nh_v2', NEXT_HOPS);
+      for (const [connections, nextHops] of CONNECTIONS) {
+        object.setMaxEntries(connections, options.conntrackEntries);
+        object.setMaxEntries(nextHops, NEXT_HOPS);
+      }
       object.setMaxEntries('mgy_events_v2', EVENT_BYTES);
       object.setGlobals('.rodata', encodeConfig(options.config, options.hz));
       if (!hasFeature(NETFILTER_FEATURE)) {
@@ -256,10 +270,20 @@ export class Generation implements Disposable {
   }
 }
 
+/** Tables of connections, and the records that their entries refer to by number. */
+const CONNECTIONS = [
+  ['mgy_ct4_v1', 'mgy_nh_v2'],
+  ['mgy_ct6_v1', 'mgy_nh6_v1'],
+] as const;
+const isConnections = (name: SharedMapName): boolean =>
+  CONNECTIONS.some(([connections]) => connections === name);
+
 /** What the maps of an earlier agent must be like to be taken over. BPF_MAP_TYPE_HASH is 1, ARRAY 2. */
 const LAYOUTS: Readonly<Partial<Record<SharedMapName, Partial<MapInfo>>>> = {
   mgy_ct4_v1: { type: 1, keySize: mgyCtKey.size, valueSize: mgyCtVal.size },
+  mgy_ct6_v1: { type: 1, keySize: mgyCt6Key.size, valueSize: mgyCtVal.size },
   mgy_nh_v2: { type: 2, keySize: 4, valueSize: mgyNh.size, maxEntries: NEXT_HOPS },
+  mgy_nh6_v1: { type: 2, keySize: 4, valueSize: mgyNh6.size, maxEntries: NEXT_HOPS },
   mgy_cnt_v1: { keySize: 4, valueSize: mgyCounter.size, maxEntries: MGY_REASON_MAX },
   mgy_hits_v1: { keySize: 4, valueSize: mgyCounter.size, maxEntries: MGY_HIT_SLOTS },
   mgy_watch_v1: { type: 2, keySize: 4, valueSize: 8, maxEntries: 1 },
@@ -273,10 +297,11 @@ function openPinned(options: GenerationOptions, opened: Map<SharedMapName, BpfMa
     const map = openOne(name, options);
     if (map !== null) opened.set(name, map);
   }
-  if (opened.has('mgy_nh_v2')) return;
-  opened.get('mgy_ct4_v1')?.close();
-  if (opened.delete('mgy_ct4_v1')) {
-    options.log.warn({ map: 'mgy_ct4_v1' }, 'next hops are gone: connections are forgotten');
+  for (const [connections, nextHops] of CONNECTIONS) {
+    if (opened.has(nextHops)) continue;
+    opened.get(connections)?.close();
+    if (opened.delete(connections))
+      options.log.warn({ map: connections }, 'next hops are gone: connections are forgotten');
   }
 }
 
@@ -294,7 +319,7 @@ function openOne(
   const found: Readonly<Record<string, unknown>> = { ...map.info() };
   const wanted: Readonly<Record<string, unknown>> = {
     ...LAYOUTS[name],
-    ...(name === 'mgy_ct4_v1' ? { maxEntries: conntrackEntries } : {}),
+    ...(isConnections(name) ? { maxEntries: conntrackEntries } : {}),
   };
   const different = Object.keys(wanted).filter((field) => found[field] !== wanted[field]);
   if (different.length === 0) return map;
@@ -318,10 +343,12 @@ function viewMaps(object: BpfObject): PolicyMaps {
   return {
     root4: new Uint32Array(memory('mgy_root4_v1')),
     nodes4: new Uint32Array(memory('mgy_node4_v1')),
+    nodes6: new Uint32Array(memory('mgy_node6_v1')),
     info: new Uint32Array(memory('mgy_info_v1')),
     eps: new Uint32Array(memory('mgy_ep_v1')),
     heps: new Uint32Array(memory('mgy_hep_v1')),
     nexthops: new Uint32Array(memory('mgy_nh_v2')),
+    nexthops6: new Uint32Array(memory('mgy_nh6_v1')),
     l4: new Uint16Array(memory('mgy_l4_v1')),
     policySets: new BigUint64Array(memory('mgy_ps_v1')),
     arena: new Uint32Array(memory('mgy_arena_v1')),

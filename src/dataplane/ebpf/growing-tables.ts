@@ -12,6 +12,7 @@ import { TableFullError } from './tables/table-full-error.js';
 /** Tables that grow by making a bigger generation; the others are bounded by the ABI. */
 const GROWABLE: ReadonlySet<string> = new Set([
   'nodes',
+  'nodes6',
   'infos',
   'endpoints',
   'policySets',
@@ -30,10 +31,17 @@ export interface GrowingTablesOptions {
   readonly onGrown: () => Promise<void>;
 }
 
+type NextHopsOfFamilies = Readonly<Record<4 | 6, NextHops>>;
+
+const nextHopsOf = ({ maps }: Generation): NextHopsOfFamilies => ({
+  4: new NextHops(maps.nexthops, 4),
+  6: new NextHops(maps.nexthops6, 6),
+});
+
 export class GrowingTables implements AsyncDisposable {
   readonly #options: GrowingTablesOptions;
   #generation: Generation;
-  #nextHops: NextHops;
+  #nextHops: NextHopsOfFamilies;
   #tables: PolicyTables;
   #reclaiming: Promise<void> | undefined;
   #reclaimable: { readonly tables: PolicyTables; readonly epoch: number } | undefined;
@@ -42,7 +50,7 @@ export class GrowingTables implements AsyncDisposable {
   constructor(generation: Generation, options: GrowingTablesOptions) {
     this.#options = options;
     this.#generation = generation;
-    this.#nextHops = new NextHops(generation.maps.nexthops);
+    this.#nextHops = nextHopsOf(generation);
     this.#tables = new PolicyTables(generation.maps, { nextHops: this.#nextHops });
   }
 
@@ -50,8 +58,9 @@ export class GrowingTables implements AsyncDisposable {
     return this.#generation;
   }
 
-  get nextHops(): NextHops {
-    return this.#nextHops;
+  /** Ends what earlier generations left and this one does not want: once its picture is complete. */
+  retireUnusedNextHops(): void {
+    for (const family of [4, 6] as const) this.#nextHops[family].retireUnused();
   }
 
   /** Another one after every commit() that had to grow. */
@@ -86,7 +95,7 @@ export class GrowingTables implements AsyncDisposable {
       base.log.info({ table: full.table, sizes }, 'table full: making a bigger generation');
       const generation = await Generation.load({ ...base, sizes, shared: old.shared });
       // From here to the end of commit() nothing waits: no update can fall between the two.
-      const nextHops = new NextHops(generation.maps.nexthops);
+      const nextHops = nextHopsOf(generation);
       const tables = this.#tables.successor(generation.maps, { nextHops });
       try {
         tables.commit();

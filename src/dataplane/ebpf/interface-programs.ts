@@ -78,7 +78,7 @@ export class InterfacePrograms implements Disposable {
       ...(await this.#hooks.apply(this.#wantedHooks(), { sweep: true })),
       ...(await this.#runStack()),
     ];
-    if (!this.#active) present.nextHops.retireUnused();
+    if (!this.#active) present.retireUnusedNextHops();
     this.#active = true;
     return failures;
   }
@@ -90,7 +90,7 @@ export class InterfacePrograms implements Disposable {
       ...(await this.#hooks.apply(this.#wantedHooks(), { sweep: false })),
       ...(await this.#runStack()),
     ];
-    this.#parts.present.nextHops.retireUnused();
+    this.#parts.present.retireUnusedNextHops();
     return failures;
   }
 

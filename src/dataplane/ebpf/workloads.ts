@@ -29,6 +29,8 @@ export interface WorkloadsParts {
   readonly connection: NetlinkConnection;
   /** Names of workload interfaces start with one of these; for messages. */
   readonly prefixes: readonly string[];
+  /** false: IPv6 addresses of workloads are neither routed nor configured. */
+  readonly ipv6: boolean;
   readonly log: Log;
 }
 
@@ -143,7 +145,7 @@ export class Workloads {
       const attached = this.#parts.programs.serves(link);
       this.#parts.present.tables.setReady(id, attached);
       const route = attached && link.up ? { ifindex: link.ifindex, gateway: null } : null;
-      for (const address of workload.endpoint.addresses.filter((text) => !text.includes(':'))) {
+      for (const address of this.#usable(workload.endpoint.addresses)) {
         this.#parts.routes.set(hostRoute(address), route);
       }
       const failure = await this.#configure(workload, link);
@@ -151,6 +153,10 @@ export class Workloads {
       else failures.push(`${id}: ${failure}`);
     }
     return failures;
+  }
+
+  #usable(addresses: readonly string[]): readonly string[] {
+    return this.#parts.ipv6 ? addresses : addresses.filter((text) => !text.includes(':'));
   }
 
   /** The interface of an endpoint, if there is one and it is a workload's. */
@@ -163,7 +169,7 @@ export class Workloads {
   /** Null: done, or there is nothing to configure yet; the interface's coming will be reported. */
   async #configure({ endpoint }: Workload, link: Link | undefined): Promise<string | null> {
     const { interfaceName, mac, addresses } = endpoint;
-    const { connection, interfaces, log, prefixes } = this.#parts;
+    const { connection, interfaces, log, prefixes, ipv6 } = this.#parts;
     if (!interfaces.isWorkloadName(interfaceName)) {
       return `interface ${interfaceName} does not start with ${prefixes.join(', ')}: left alone`;
     }
@@ -171,7 +177,12 @@ export class Workloads {
     const settings = JSON.stringify([mac, addresses]);
     if (this.#configured.get(link.ifindex) === settings) return null;
     try {
-      const wanted = { link, addresses, ...(mac === undefined ? {} : { mac }) };
+      const wanted = {
+        link,
+        ipv6,
+        addresses: this.#usable(addresses),
+        ...(mac === undefined ? {} : { mac }),
+      };
       await configureWorkloadInterface(connection, wanted, log);
       this.#configured.set(link.ifindex, settings);
       return null;

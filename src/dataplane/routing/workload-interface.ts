@@ -20,15 +20,18 @@ import { ROUTE_PROTOCOL } from './route-table.js';
 export const WORKLOAD_GATEWAY_MAC = 'ee:ee:ee:ee:ee:ee';
 
 /**
- * The host routes between its interfaces. IPv4 only: workloads have no IPv6 in this version, and switching
- * IPv6 forwarding on would end the host's own address configuration by router advertisements.
+ * The host routes between its interfaces. Switching IPv6 forwarding on ends the host's own configuration by router
+ * advertisements on interfaces whose accept_ra is 1, as with Calico: a host that needs them sets 2.
  */
-export function enableForwarding(): void {
+export function enableForwarding({ ipv6 = false }: { readonly ipv6?: boolean } = {}): void {
   writeSysctl(['net', 'ipv4', 'ip_forward'], '1');
+  // A kernel without IPv6 has no such tree.
+  if (ipv6) writeOptional(['net', 'ipv6', 'conf', 'all', 'forwarding'], '1', true);
 }
 
 /** net/FAMILY/conf/INTERFACE/NAME = VALUE. ARP is answered by the BPF program, so proxy_arp is not needed. */
-const SYSCTLS: readonly (readonly [family: string, name: string, value: string])[] = [
+type Setting = readonly [family: 'ipv4' | 'ipv6', name: string, value: string];
+const SYSCTLS: readonly Setting[] = [
   // The second line of defence; the program checks every new flow's source itself.
   ['ipv4', 'rp_filter', '1'],
   ['ipv4', 'forwarding', '1'],
@@ -38,8 +41,16 @@ const SYSCTLS: readonly (readonly [family: string, name: string, value: string])
   ['ipv6', 'accept_ra', '0'],
 ];
 
+/** Where IPv6 is on. Neighbour solicitations are the stack's to answer, as the program lets them through. */
+const SYSCTLS_IPV6: readonly Setting[] = [
+  ['ipv6', 'proxy_ndp', '1'],
+  ['ipv6', 'forwarding', '1'],
+];
+
 export interface WorkloadInterface {
   readonly link: Link;
+  /** Default false. */
+  readonly ipv6?: boolean;
   /** The workload's own; absent: not known. */
   readonly mac?: string;
   /** Bare addresses of both families. */
@@ -53,7 +64,7 @@ export interface WorkloadInterface {
  */
 export async function configureWorkloadInterface(
   connection: NetlinkConnection,
-  { link, mac, addresses }: WorkloadInterface,
+  { link, ipv6 = false, mac, addresses }: WorkloadInterface,
   log: Log,
 ): Promise<void> {
   if (link.kind === 'veth' && link.mac !== WORKLOAD_GATEWAY_MAC) {
@@ -63,7 +74,7 @@ export async function configureWorkloadInterface(
     });
   }
   const failures: unknown[] = [];
-  for (const [family, name, value] of SYSCTLS) {
+  for (const [family, name, value] of ipv6 ? [...SYSCTLS, ...SYSCTLS_IPV6] : SYSCTLS) {
     try {
       const path: SysctlName = ['net', family, 'conf', link.name, name];
       // A kernel without IPv6 has no such tree.
@@ -72,7 +83,12 @@ export async function configureWorkloadInterface(
       failures.push(error);
     }
   }
-  for (const neighbor of neighborsOf({ link, addresses, ...(mac === undefined ? {} : { mac }) })) {
+  for (const neighbor of neighborsOf({
+    link,
+    ipv6,
+    addresses,
+    ...(mac === undefined ? {} : { mac }),
+  })) {
     try {
       await replaceNeighbor(connection, neighbor);
     } catch (error) {
@@ -91,12 +107,17 @@ function writeOptional(name: SysctlName, value: string, optional: boolean): void
 }
 
 /** Permanent entries, so that the host need not ask the workload; marked as ours (Linux 5.2). */
-function neighborsOf({ link, mac, addresses }: WorkloadInterface): readonly Neighbor[] {
+function neighborsOf({
+  link,
+  ipv6 = false,
+  mac,
+  addresses,
+}: WorkloadInterface): readonly Neighbor[] {
   const canonical = mac === undefined ? null : canonicalMac(mac);
   if (canonical === null) return [];
   return addresses
     .map(parseIp)
-    .filter((ip): ip is Ip => ip?.family === 4)
+    .filter((ip): ip is Ip => ip?.family === 4 || (ipv6 && ip !== null))
     .map((ip) => ({
       ...{ ifindex: link.ifindex, ip, mac: canonical },
       ...{ state: NEIGHBOR_STATE.permanent, protocol: ROUTE_PROTOCOL },

@@ -1,10 +1,10 @@
 import type { IpSetId } from '../../../model/desired.js';
+import { type Prefix, parsePrefix } from './address.js';
 import type { Painted } from './address-trie.js';
 import { type AtomId, type AtomSet, AtomSetMemo, AtomSets } from './atom-sets.js';
 import type { ClassTable } from './class-table.js';
 import { type AddressFacts, type InfoTable, NO_FACTS, sameFacts } from './info-table.js';
 import type { IpSets, MemberChange, PortKey } from './ip-sets.js';
-import { type Prefix, parsePrefix4 } from './ipv4.js';
 import { type PrefixNode, PrefixTree } from './prefix-tree.js';
 
 /** What an atom asks about. */
@@ -233,9 +233,9 @@ export class AddressClasses {
   }
 }
 
-/** The IPv4 nets of a list. */
+/** The nets of a list, of both families. */
 export function prefixesOf(nets: readonly string[]): Prefix[] {
-  return nets.map((net) => parsePrefix4(net)).filter((prefix) => prefix !== null);
+  return nets.map((net) => parsePrefix(net)).filter((prefix) => prefix !== null);
 }
 
 export function atomKey(source: AtomSource): string {

@@ -1,6 +1,6 @@
 import { MGY_CHILD } from '../abi.gen.js';
 import type { IndexPool } from './index-pool.js';
-import { maskAddress, type Prefix } from './ipv4.js';
+import { type Address, maskAddress, type Prefix } from './address.js';
 import { NODE_ENTRIES } from './policy-maps.js';
 import type { PrefixNode, PrefixTree } from './prefix-tree.js';
 import type { Stores } from './stores.js';
@@ -10,8 +10,10 @@ export interface Painted {
   info: number;
 }
 
-type Tree = PrefixTree<Painted>;
-type Node = PrefixNode<Painted>;
+export type Tree = PrefixTree<Painted>;
+export type TreeNode = PrefixNode<Painted>;
+type Node = TreeNode;
+type Prefix4 = Prefix<number>;
 
 /** A run of slots of one table. */
 interface Slots {
@@ -20,13 +22,13 @@ interface Slots {
   readonly first: number;
   readonly count: number;
   /** Prefix that all the slots make up. */
-  readonly prefix: Prefix;
+  readonly prefix: Prefix4;
   /** Prefix length of one slot: 16, 24 or 32. */
   readonly bits: number;
 }
 
 /**
- * Leaf-pushed direct-index trie, 16 + 8 + 8 bits, kept equal to the prefix tree. Decides which nodes exist
+ * The trie of IPv4 addresses: leaf-pushed, direct-index, 16 + 8 + 8 bits, kept equal to the prefix tree. Decides which nodes exist
  * and what is in each slot, not what an address's record is.
  * Cost of paint(): the slots of the prefix, and all slots of the nodes below it.
  */
@@ -59,16 +61,16 @@ export class AddressTrie {
   }
 
   /** Makes the slots of a prefix show what the tree says, whether or not the tree still holds it. */
-  paint(tree: Tree, prefix: Prefix): void {
+  paint(tree: Tree, prefix: Prefix4): void {
     this.#render(tree, this.#slotsFor(tree, prefix));
   }
 
   /** Goes down as long as nodes exist and are still wanted. */
-  #slotsFor(tree: Tree, prefix: Prefix): Slots {
+  #slotsFor(tree: Tree, prefix: Prefix4): Slots {
     let view = this.#root;
     let base = 0;
     for (const bits of [16, 24]) {
-      const slot: Prefix = { address: maskAddress(prefix.address, bits), length: bits };
+      const slot: Prefix4 = { address: maskAddress(prefix.address, bits), length: bits };
       const mask = bits === 16 ? 0xffff : 0xff;
       const index = base + ((prefix.address >>> (32 - bits)) & mask);
       if (prefix.length <= bits) {
@@ -128,7 +130,7 @@ export class AddressTrie {
   ): void {
     const first = node * NODE_ENTRIES;
     const { bits } = how;
-    const prefix = { address: maskAddress(top.address, bits - 8), length: bits - 8 };
+    const prefix = { address: maskAddress(Number(top.address), bits - 8), length: bits - 8 };
     const { infos, below } = wantedSlots({ count: NODE_ENTRIES, prefix, bits }, top, how.info);
     for (let i = 0; i < NODE_ENTRIES; i++) {
       const now = how.live ? (this.#nodes[first + i] ?? 0) : 0;
@@ -157,20 +159,19 @@ export class AddressTrie {
   }
 }
 
-const isFork = ({ zero, one }: Node): boolean => zero !== null || one !== null;
+export const isFork = ({ zero, one }: Node): boolean => zero !== null || one !== null;
 
 /** Per slot the record of its own longest prefix, and the subtree of longer prefixes where there are any. */
-function wantedSlots(
+export function wantedSlots(
   slots: { readonly count: number; readonly prefix: Prefix; readonly bits: number },
   top: Node | null,
   outside: number,
 ): { readonly infos: Uint32Array; readonly below: ReadonlyMap<number, Node> } {
   const infos = new Uint32Array(slots.count).fill(outside);
   const below = new Map<number, Node>();
-  const shift = 2 ** (32 - slots.bits);
   const visit = (node: Node | null): void => {
     if (node === null) return;
-    const slot = Math.floor((node.address - slots.prefix.address) / shift);
+    const slot = slotOf(node.address, slots);
     if (node.length <= slots.bits && node.value !== null) {
       // A node above the slots' prefix does not occur: top is at or below it.
       infos.fill(node.value.info, slot, slot + 2 ** (slots.bits - node.length));
@@ -185,4 +186,14 @@ function wantedSlots(
   };
   visit(top);
   return { infos, below };
+}
+
+/** Which of the slots an address inside their prefix belongs to. */
+function slotOf(
+  address: Address,
+  { prefix, bits }: { readonly prefix: Prefix; readonly bits: number },
+): number {
+  if (typeof address === 'number')
+    return Math.floor((address - Number(prefix.address)) / 2 ** (32 - bits));
+  return Number((address - BigInt(prefix.address)) >> BigInt(128 - bits));
 }

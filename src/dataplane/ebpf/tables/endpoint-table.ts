@@ -7,19 +7,25 @@ import {
   MGY_INFO_REMOTE_WL,
 } from '../abi.gen.js';
 import { MultiMap } from '../../../base/collections/multi-map.js';
+import type { IpFamily } from '../../../base/net/ip.js';
 import type { DesiredTier, EndpointId, IpSetId, ProfileId } from '../../../model/desired.js';
+import {
+  type Address,
+  addressBits,
+  familyOf,
+  formatAddress,
+  networkWord4,
+  type Prefix,
+  type PrefixKey,
+  parseAddress,
+  parsePrefix,
+  prefixKey,
+  wholePrefix,
+} from './address.js';
 import type { AddressClasses } from './address-classes.js';
 import type { IndexPool } from './index-pool.js';
 import { type AddressFacts, NO_FACTS } from './info-table.js';
 import type { IpSets } from './ip-sets.js';
-import {
-  formatAddress4,
-  networkWord,
-  type Prefix,
-  parseAddress4,
-  parsePrefix4,
-  prefixKey,
-} from './ipv4.js';
 import type { NextHop, NextHopAllocator } from './nexthop-table.js';
 import type { PolicySet, PolicySets } from './policy-sets.js';
 import { PolicyStore } from './policy-store.js';
@@ -28,7 +34,7 @@ import type { Direction } from './traces.js';
 
 /** A workload of this host as the tables need it. */
 export interface TableEndpoint {
-  /** Bare addresses of both families; those that are not IPv4 are left alone. */
+  /** Bare addresses of both families. */
   readonly addresses: readonly string[];
   readonly tiers: readonly DesiredTier[];
   readonly profiles: readonly ProfileId[];
@@ -61,7 +67,7 @@ export interface EndpointError {
 
 /** One address of one endpoint: a record of mgy_ep. */
 export interface ServedAddress {
-  readonly address: number;
+  readonly address: Address;
   readonly endpoint: EndpointId;
   /** Index into mgy_ep. */
   readonly index: number;
@@ -72,6 +78,9 @@ export interface ServedAddress {
   shown: Readonly<Record<Direction, PolicySet>> | null;
 }
 
+/** By the family of the range. */
+export type NextHops = Readonly<Record<IpFamily, NextHopAllocator>>;
+
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 
 /**
@@ -80,26 +89,26 @@ const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
  */
 export class EndpointTable {
   readonly endpoints = new Map<EndpointId, TableEndpoint>();
-  readonly served = new Map<number, ServedAddress>();
+  readonly served = new Map<Address, ServedAddress>();
   /** Of `served`, those whose record may have to change in this commit. */
   readonly touched = new Set<ServedAddress>();
   /** Served until this commit. */
   removed: ServedAddress[] = [];
-  hosts: ReadonlySet<number> = new Set();
-  remoteHosts: ReadonlySet<number> = new Set();
-  readonly remotes = new Map<number, { readonly prefix: Prefix; readonly range: RemoteRange }>();
+  hosts: ReadonlySet<Address> = new Set();
+  remoteHosts: ReadonlySet<Address> = new Set();
+  readonly remotes = new Map<PrefixKey, { readonly prefix: Prefix; readonly range: RemoteRange }>();
   readonly #hopIndexes = new Map<
-    number,
+    PrefixKey,
     { readonly hop: NextHop | null; readonly index: number }
   >();
-  #hopReleases: (NextHop | null)[] = [];
+  #hopReleases: { readonly hop: NextHop | null; readonly family: IpFamily }[] = [];
   #errors: readonly EndpointError[] | null = null;
-  readonly #owners = new Map<number, EndpointId[]>();
-  readonly #dirty = new Map<number, Prefix>();
+  readonly #owners = new Map<Address, EndpointId[]>();
+  readonly #dirty = new Map<PrefixKey, Prefix>();
   /** Local addresses about which rules ask the IP set. */
-  readonly #askedOf = new MultiMap<IpSetId, number>();
+  readonly #askedOf = new MultiMap<IpSetId, Address>();
   readonly #pool: IndexPool;
-  readonly #hops: NextHopAllocator;
+  readonly #hops: NextHops;
   readonly #addresses: AddressClasses;
   readonly #sets: PolicySets;
   readonly #store: PolicyStore;
@@ -107,7 +116,7 @@ export class EndpointTable {
 
   constructor(parts: {
     readonly pool: IndexPool;
-    readonly hops: NextHopAllocator;
+    readonly hops: NextHops;
     readonly addresses: AddressClasses;
     readonly sets: PolicySets;
     readonly store: PolicyStore;
@@ -146,15 +155,15 @@ export class EndpointTable {
   }
 
   setHosts(which: 'hosts' | 'remoteHosts', addresses: readonly string[]): void {
-    const parsed = addresses.map(parseAddress4).filter((address) => address !== null);
+    const parsed = addresses.map(parseAddress).filter((address) => address !== null);
     this.forgetErrors();
     for (const address of [...this[which], ...parsed]) this.#touchAddress(address);
     this[which] = new Set(parsed);
   }
 
-  /** false: the range is not IPv4. */
+  /** false: it is no range. */
   setRemote(cidr: string, range: RemoteRange | null): boolean {
-    const prefix = parsePrefix4(cidr);
+    const prefix = parsePrefix(cidr);
     if (prefix === null) return false;
     const key = prefixKey(prefix);
     if (range === null) this.remotes.delete(key);
@@ -194,7 +203,7 @@ export class EndpointTable {
     for (const { index } of this.removed) this.#pool.free(index);
     this.removed = [];
     this.touched.clear();
-    for (const hop of this.#hopReleases) this.#hops.release(hop);
+    for (const { hop, family } of this.#hopReleases) this.#hops[family].release(hop);
     this.#hopReleases = [];
   }
 
@@ -213,13 +222,13 @@ export class EndpointTable {
     const errors: EndpointError[] = [];
     for (const [endpoint, { addresses }] of this.endpoints) {
       const served = addresses
-        .map(parseAddress4)
+        .map(parseAddress)
         .filter((address) => address !== null)
         .map((address) => ({ address, by: this.served.get(address) }));
       for (const { address, by } of served) {
         if (by?.endpoint === endpoint) continue;
         const holder = by === undefined ? 'this host' : `endpoint ${by.endpoint}`;
-        const message = `address ${formatAddress4(address)} is not served: ${holder} has it`;
+        const message = `address ${formatAddress(address)} is not served: ${holder} has it`;
         errors.push({ endpoint, message });
       }
       for (const direction of DIRECTIONS) {
@@ -248,14 +257,14 @@ export class EndpointTable {
     for (const address of addressesOf(endpoint)) this.#touchAddress(address);
   }
 
-  #touchAddress(address: number): void {
-    const prefix = { address, length: 32 };
+  #touchAddress(address: Address): void {
+    const prefix = wholePrefix(address);
     this.#dirty.set(prefixKey(prefix), prefix);
   }
 
   #factsOf(prefix: Prefix): AddressFacts | null {
     const remote = this.#remoteFacts(prefix);
-    if (prefix.length < 32) return remote;
+    if (prefix.length < addressBits(prefix.address)) return remote;
     const { address } = prefix;
     const host = this.hosts.has(address);
     const local = this.#serve(address, host ? undefined : this.#owners.get(address)?.[0]);
@@ -270,17 +279,18 @@ export class EndpointTable {
     const held = this.#hopIndexes.get(key);
     const range = this.remotes.get(key)?.range;
     this.#hopIndexes.delete(key);
-    if (held !== undefined) this.#hopReleases.push(held.hop);
+    const family = familyOf(prefix.address);
+    if (held !== undefined) this.#hopReleases.push({ hop: held.hop, family });
     if (range === undefined) return null;
-    const index = this.#hops.acquire(range.nextHop);
+    const index = this.#hops[family].acquire(range.nextHop);
     this.#hopIndexes.set(key, { hop: range.nextHop, index });
     const { host, isHost } = range;
-    const hostWord = host === undefined ? 0 : networkWord(parseAddress4(host) ?? 0);
+    const hostWord = host === undefined ? 0 : networkWord4(host);
     const flags = isHost ? MGY_INFO_REMOTE_HOST : MGY_INFO_REMOTE_WL;
     return { ...NO_FACTS, flags, nextHop: index, ...(hostWord === 0 ? {} : { hostWord }) };
   }
 
-  #serve(address: number, id: EndpointId | undefined): AddressFacts | null {
+  #serve(address: Address, id: EndpointId | undefined): AddressFacts | null {
     const endpoint = id === undefined ? undefined : this.endpoints.get(id);
     const before = this.served.get(address);
     if (before !== undefined && before.endpoint !== id) {
@@ -299,7 +309,7 @@ export class EndpointTable {
     return facts;
   }
 
-  #place(address: number, id: EndpointId, endpoint: TableEndpoint): ServedAddress {
+  #place(address: Address, id: EndpointId, endpoint: TableEndpoint): ServedAddress {
     const { ifindex } = endpoint;
     const uses: LocalUses[] = [];
     const want = {
@@ -339,7 +349,7 @@ export class EndpointTable {
   }
 
   #setFor(
-    address: number,
+    address: Address,
     endpoint: TableEndpoint,
     how: { readonly direction: Direction; readonly uses: LocalUses[] },
   ): PolicySet {
@@ -357,8 +367,8 @@ export class EndpointTable {
   }
 }
 
-function addressesOf(endpoint: TableEndpoint): number[] {
-  return endpoint.addresses.map(parseAddress4).filter((address) => address !== null);
+function addressesOf(endpoint: TableEndpoint): Address[] {
+  return endpoint.addresses.map(parseAddress).filter((address) => address !== null);
 }
 
 function factsOfEndpoint(endpoint: TableEndpoint, index: number): AddressFacts {

@@ -1,12 +1,17 @@
 import type { IpSetId, IpSetKind, IpSetMember } from '../../../model/desired.js';
 import {
-  formatAddress4,
+  type Address,
+  addressBits,
+  formatAddress,
+  formatPrefix,
   maskAddress,
   type Prefix,
-  parseAddress4,
-  parsePrefix4,
+  type PrefixKey,
+  parseAddress,
+  parsePrefix,
   prefixKey,
-} from './ipv4.js';
+  wholePrefix,
+} from './address.js';
 
 /** Protocol and port of a named port in one number. */
 export type PortKey = number;
@@ -14,29 +19,35 @@ export const portKey = (protocol: number, port: number): PortKey => protocol * 6
 export const protocolOfPortKey = (key: PortKey): number => Math.floor(key / 65_536);
 export const portOfPortKey = (key: PortKey): number => key % 65_536;
 
-/** A set of IPv4 prefixes, asked whether one of them covers an address. */
+/** A set of prefixes of both families, asked whether one of them covers an address. */
 export class PrefixSet {
-  readonly #keys = new Map<number, Prefix>();
-  readonly #lengths = new Map<number, number>();
+  readonly #keys = new Map<PrefixKey, Prefix>();
+  /** How many prefixes there are of each length, by the bits of their family. */
+  readonly #lengths = new Map([
+    [32, new Map<number, number>()],
+    [128, new Map<number, number>()],
+  ]);
 
   add(prefix: Prefix): boolean {
     const key = prefixKey(prefix);
     if (this.#keys.has(key)) return false;
     this.#keys.set(key, prefix);
-    this.#lengths.set(prefix.length, (this.#lengths.get(prefix.length) ?? 0) + 1);
+    const lengths = this.#lengthsOf(prefix.address);
+    lengths.set(prefix.length, (lengths.get(prefix.length) ?? 0) + 1);
     return true;
   }
 
   remove(prefix: Prefix): boolean {
     if (!this.#keys.delete(prefixKey(prefix))) return false;
-    const left = (this.#lengths.get(prefix.length) ?? 0) - 1;
-    if (left > 0) this.#lengths.set(prefix.length, left);
-    else this.#lengths.delete(prefix.length);
+    const lengths = this.#lengthsOf(prefix.address);
+    const left = (lengths.get(prefix.length) ?? 0) - 1;
+    if (left > 0) lengths.set(prefix.length, left);
+    else lengths.delete(prefix.length);
     return true;
   }
 
-  contains(address: number): boolean {
-    for (const length of this.#lengths.keys()) {
+  contains(address: Address): boolean {
+    for (const length of this.#lengthsOf(address).keys()) {
       if (this.#keys.has(prefixKey({ address: maskAddress(address, length), length }))) return true;
     }
     return false;
@@ -53,6 +64,12 @@ export class PrefixSet {
   get size(): number {
     return this.#keys.size;
   }
+
+  #lengthsOf(address: Address): Map<number, number> {
+    const lengths = this.#lengths.get(addressBits(address));
+    if (lengths === undefined) throw new Error('an address is 32 or 128 bits long');
+    return lengths;
+  }
 }
 
 /** A change of membership, in the parts the classes know as atoms. */
@@ -63,7 +80,7 @@ export interface MemberChange {
   readonly added: boolean;
 }
 
-/** The IPv4 members of one IP set. */
+/** The members of one IP set. */
 export class IpSet {
   readonly kind: IpSetKind;
   readonly prefixes = new PrefixSet();
@@ -74,27 +91,25 @@ export class IpSet {
     this.kind = kind;
   }
 
-  /** The IPv4 members as the model writes them. */
+  /** The members as the model writes them. */
   members(): IpSetMember[] {
-    const nets = [...this.prefixes.values()].map(
-      ({ address, length }) => `${formatAddress4(address)}/${length}`,
-    );
+    const nets = [...this.prefixes.values()].map(formatPrefix);
     const ports = [...this.ports].flatMap(([key, holders]) =>
       [...holders.values()].map(
         ({ address }) =>
-          `${formatAddress4(address)},${protocolOfPortKey(key)}:${portOfPortKey(key)}`,
+          `${formatAddress(address)},${protocolOfPortKey(key)}:${portOfPortKey(key)}`,
       ),
     );
     return [...nets, ...ports];
   }
 
-  /** null: no change, or not IPv4. */
+  /** null: no change, or no address. */
   apply(member: IpSetMember, added: boolean): MemberChange | null {
     return this.kind === 'net' ? this.#applyNet(member, added) : this.#applyPort(member, added);
   }
 
   #applyNet(member: IpSetMember, added: boolean): MemberChange | null {
-    const prefix = parsePrefix4(member);
+    const prefix = parsePrefix(member);
     if (prefix === null) return null;
     const changed = added ? this.prefixes.add(prefix) : this.prefixes.remove(prefix);
     return changed ? { prefix, added } : null;
@@ -103,10 +118,10 @@ export class IpSet {
   #applyPort(member: IpSetMember, added: boolean): MemberChange | null {
     const comma = member.indexOf(',');
     const colon = member.indexOf(':', comma);
-    const address = parseAddress4(member.slice(0, comma));
+    const address = parseAddress(member.slice(0, comma));
     if (comma < 0 || colon < 0 || address === null) return null;
     const port = portKey(Number(member.slice(comma + 1, colon)), Number(member.slice(colon + 1)));
-    const prefix = { address, length: 32 };
+    const prefix = wholePrefix(address);
     const holders = this.ports.get(port) ?? new PrefixSet();
     if (!(added ? holders.add(prefix) : holders.remove(prefix))) return null;
     if (holders.size > 0) this.ports.set(port, holders);

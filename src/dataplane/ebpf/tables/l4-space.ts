@@ -1,10 +1,12 @@
+import type { IpFamily } from '../../../base/net/ip.js';
 import type { IcmpMatch, PortRange } from '../../../model/desired.js';
 import { type PortKey, portOfPortKey, protocolOfPortKey } from './ip-sets.js';
 
 /**
- * Protocols, ports and ICMP types of IPv4 on one line: a position is the index of its entry in mgy_l4. Five
- * slots of 65 536 (TCP, UDP, SCTP by port; ICMP by type << 8 | code; ICMPv6, not used), then one entry per
- * protocol number. Protocol 58 is one of those: in an IPv4 packet it has no types.
+ * Protocols, ports and ICMP types on one line: a position is the index of its entry in mgy_l4. Five slots of
+ * 65 536 (TCP, UDP, SCTP by port; ICMP and ICMPv6 by type << 8 | code), then one entry per protocol number. ICMP
+ * in IPv6 and ICMPv6 in IPv4 have no types and are among those: each of the two is in two places, so that ranges
+ * need not know the family.
  */
 export type L4Position = number;
 
@@ -19,13 +21,16 @@ export type L4Ranges = readonly L4Range[];
 
 const SLOT = 65_536;
 const PORT_SLOTS = [0, 1, 2];
-const ICMP_SLOT = 3;
+const ICMP_SLOTS = [3, 4];
 const SLOT_OF_PROTOCOL = new Map([
   [6, 0],
   [17, 1],
   [132, 2],
   [1, 3],
+  [58, 4],
 ]);
+/** The protocol without types, by family. */
+const FOREIGN_ICMP: Readonly<Record<IpFamily, number>> = { 4: 58, 6: 1 };
 export const L4_SLOT_STARTS: readonly L4Position[] = [0, 1, 2, 3, 4, 5].map((slot) => slot * SLOT);
 const PROTOCOL_START = 5 * SLOT;
 export const L4_END = PROTOCOL_START + 256;
@@ -35,20 +40,24 @@ export const ALL_L4: L4Ranges = [{ first: 0, last: L4_END - 1 }];
 export const WITH_PORTS: L4Ranges = [{ first: 0, last: 3 * SLOT - 1 }];
 
 /** x: the port, or type << 8 | code; any number for other protocols. */
-export function l4Position(protocol: number, x: number): L4Position {
-  const slot = SLOT_OF_PROTOCOL.get(protocol);
+export function l4Position(protocol: number, x: number, family: IpFamily): L4Position {
+  const slot = FOREIGN_ICMP[family] === protocol ? undefined : SLOT_OF_PROTOCOL.get(protocol);
   return slot === undefined ? PROTOCOL_START + protocol : slot * SLOT + x;
 }
 
 export function protocolRanges(protocol: number): L4Ranges {
   const slot = SLOT_OF_PROTOCOL.get(protocol);
-  if (slot !== undefined) return [{ first: slot * SLOT, last: slot * SLOT + SLOT - 1 }];
-  return [{ first: PROTOCOL_START + protocol, last: PROTOCOL_START + protocol }];
+  const plain = { first: PROTOCOL_START + protocol, last: PROTOCOL_START + protocol };
+  if (slot === undefined) return [plain];
+  const typed = { first: slot * SLOT, last: slot * SLOT + SLOT - 1 };
+  return ICMP_SLOTS.includes(slot) ? [typed, plain] : [typed];
 }
 
 export function icmpRanges({ type, code }: IcmpMatch): L4Ranges {
-  const first = ICMP_SLOT * SLOT + type * 256 + (code ?? 0);
-  return [{ first, last: code === undefined ? first + 255 : first }];
+  return ICMP_SLOTS.map((slot) => {
+    const first = slot * SLOT + type * 256 + (code ?? 0);
+    return { first, last: code === undefined ? first + 255 : first };
+  });
 }
 
 export function hasPorts(protocol: number): boolean {
@@ -69,7 +78,7 @@ export function portKeyRanges(keys: readonly PortKey[]): L4Ranges {
   return normalise(
     keys
       .filter((key) => hasPorts(protocolOfPortKey(key)))
-      .map((key) => l4Position(protocolOfPortKey(key), portOfPortKey(key)))
+      .map((key) => l4Position(protocolOfPortKey(key), portOfPortKey(key), 4))
       .map((position) => ({ first: position, last: position })),
   );
 }

@@ -25,7 +25,8 @@ import {
   MGY_STAGE_UNTRACKED_OUT,
   mgyEp,
 } from '../abi.gen.js';
-import { parseAddress4 } from './ipv4.js';
+import { type Address, familyOf, parseAddress } from './address.js';
+import { lookupNode6 } from './address-trie6.js';
 import { hasPorts, l4Position } from './l4-space.js';
 import {
   EP_WORDS,
@@ -79,15 +80,24 @@ interface Info {
   readonly endpoint: number;
 }
 
+/** Where a packet is in the tables, all sides alike. */
+function placeOf(maps: PolicyMaps, packet: Packet) {
+  const addresses = [addressOf(packet.source), addressOf(packet.destination)] as const;
+  const family = familyOf(addresses[0]);
+  if (familyOf(addresses[1]) !== family)
+    throw new RangeError(`${packet.source} and ${packet.destination} are of different families`);
+  const l4Of = (port: number): number => maps.l4[l4Position(packet.protocol, port, family)] ?? 0;
+  const l4 = l4Of(packet.destinationPort);
+  return {
+    ...{ family, l4, source: infoOf(maps, addresses[0]), destination: infoOf(maps, addresses[1]) },
+    // As the program does: without ports, both are the class of the packet.
+    sourceL4: hasPorts(packet.protocol) ? l4Of(packet.sourcePort) : l4,
+  };
+}
+
 /** The walk of the BPF program, over the same bytes and nothing else. */
 export function lookupPacket(maps: PolicyMaps, packet: Packet): Lookup {
-  const source = infoOf(maps, addressOf(packet.source));
-  const destination = infoOf(maps, addressOf(packet.destination));
-  const l4 = maps.l4[l4Position(packet.protocol, packet.destinationPort)] ?? 0;
-  // As the program does: without ports, both are the class of the packet.
-  const sourceL4 = hasPorts(packet.protocol)
-    ? (maps.l4[l4Position(packet.protocol, packet.sourcePort)] ?? 0)
-    : l4;
+  const { source, destination, l4, sourceL4 } = placeOf(maps, packet);
   const judge = (own: Info, peer: Info, offset: number): Verdict | null => {
     if ((own.flags & MGY_INFO_LOCAL_WL) === 0) return null;
     const set = maps.eps[own.endpoint * EP_WORDS + offset / 4] ?? 0;
@@ -109,12 +119,8 @@ export function lookupStage(
 ): StageVerdict | null {
   const set = maps.heps[record * HEP_WORDS + stage] ?? 0;
   if (set === 0) return null;
-  const source = infoOf(maps, addressOf(packet.source)).classId;
-  const destination = infoOf(maps, addressOf(packet.destination)).classId;
-  const l4 = maps.l4[l4Position(packet.protocol, packet.destinationPort)] ?? 0;
-  const sourceL4 = hasPorts(packet.protocol)
-    ? (maps.l4[l4Position(packet.protocol, packet.sourcePort)] ?? 0)
-    : l4;
+  const { l4, sourceL4, ...place } = placeOf(maps, packet);
+  const [source, destination] = [place.source.classId, place.destination.classId];
   const out = stage === MGY_STAGE_UNTRACKED_OUT || stage === MGY_STAGE_NORMAL_OUT;
   const isEgress = out || stage === MGY_STAGE_FORWARD_OUT;
   const sides = isEgress
@@ -123,12 +129,18 @@ export function lookupStage(
   return evaluate(maps, set, { ...sides, l4, sourceL4 });
 }
 
-function infoOf(maps: PolicyMaps, address: number): Info {
+function entry4Of(maps: PolicyMaps, address: number): number {
   let entry = maps.root4[address >>> 16] ?? 0;
   for (const shift of [8, 0]) {
     if ((entry & MGY_CHILD) === 0) break;
     entry = maps.nodes4[(entry & ~MGY_CHILD) * NODE_ENTRIES + ((address >>> shift) & 255)] ?? 0;
   }
+  return entry;
+}
+
+function infoOf(maps: PolicyMaps, address: Address): Info {
+  const entry =
+    typeof address === 'number' ? entry4Of(maps, address) : lookupNode6(maps.nodes6, address);
   const at = entry * INFO_WORDS;
   const [classId = 0, flags = 0, , endpoint = 0] = maps.info.subarray(at, at + INFO_WORDS);
   return { classId, flags, endpoint };
@@ -183,8 +195,8 @@ function evaluate(
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
-function addressOf(text: string): number {
-  const address = parseAddress4(text);
-  if (address === null) throw new RangeError(`${text} is not an IPv4 address`);
+function addressOf(text: string): Address {
+  const address = parseAddress(text);
+  if (address === null) throw new RangeError(`${text} is not an address`);
   return address;
 }

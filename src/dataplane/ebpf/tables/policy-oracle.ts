@@ -1,6 +1,6 @@
 /**
  * For tests: policy semantics written down as plainly as possible (spec/policy.md 5 and 9), rule by rule and
- * address by address. Shares no code with the tables. IPv4.
+ * address by address. Shares no code with the tables.
  */
 import type {
   DesiredPolicy,
@@ -60,12 +60,24 @@ const CLOSED: OracleVerdict = { allow: false, log: false, by: [] };
 const PORT_PROTOCOLS = [6, 17, 132];
 const octets = (text: string): bigint =>
   text.split('.').reduce((sum, part) => sum * 256n + BigInt(part), 0n);
+const isIp6 = (text: string): boolean => text.includes(':');
+
+/** Eight groups, of which '::' stands for as many as are missing. */
+function groups(text: string): bigint {
+  const [head = '', tail] = text.split('::');
+  const parts = (half: string): string[] => half.split(':').filter((part) => part !== '');
+  const given = [...parts(head), ...parts(tail ?? '')];
+  const zeros = new Array<string>(8 - given.length).fill('0');
+  const all = [...parts(head), ...zeros, ...parts(tail ?? '')];
+  return all.reduce((sum, part) => sum * 65_536n + BigInt(`0x${part}`), 0n);
+}
 
 function inNet(address: string, net: string): boolean {
-  const [base = '', length = '32'] = net.split('/');
-  if (base.includes(':')) return false;
-  const size = 2n ** (32n - BigInt(length));
-  return octets(address) / size === octets(base) / size;
+  const [base = '', length] = net.split('/');
+  if (isIp6(base) !== isIp6(address)) return false;
+  const [read, bits] = isIp6(base) ? ([groups, 128n] as const) : ([octets, 32n] as const);
+  const size = 2n ** (bits - BigInt(length ?? bits));
+  return read(address) / size === read(base) / size;
 }
 
 export function judge(world: World, packet: Packet, way: Way): OracleVerdict | null {
@@ -127,7 +139,8 @@ function somethingMissing(world: World, endpoint: TableEndpoint, way: Way): bool
 
 function matches(world: World, rule: DesiredRule, packet: Packet): boolean {
   const { protocol } = packet;
-  if (rule.never || rule.ipVersion === 6) return false;
+  if (rule.never) return false;
+  if (rule.ipVersion !== undefined && (rule.ipVersion === 6) !== isIp6(packet.source)) return false;
   if (rule.protocol !== undefined && rule.protocol !== protocol) return false;
   if (rule.notProtocol !== undefined && rule.notProtocol === protocol) return false;
   if (rule.icmp && !icmpIs(rule.icmp, packet)) return false;
@@ -140,8 +153,8 @@ function matches(world: World, rule: DesiredRule, packet: Packet): boolean {
 }
 
 function icmpIs(icmp: { readonly type: number; readonly code?: number }, packet: Packet): boolean {
-  // ICMPv6 in an IPv4 packet has no types.
-  if (packet.protocol !== 1) return false;
+  // ICMPv6 in an IPv4 packet has no types, nor has ICMP in IPv6.
+  if (packet.protocol !== (isIp6(packet.source) ? 58 : 1)) return false;
   if (packet.destinationPort >> 8 !== icmp.type) return false;
   return icmp.code === undefined || (packet.destinationPort & 255) === icmp.code;
 }
@@ -158,7 +171,7 @@ function sideMatches(world: World, side: DesiredSide, end: End): boolean {
     (world.ipSets.get(id)?.members.some((net) => inNet(end.address, net)) ?? false);
   const { nets = [], notNets = [], ipSets = [], notIpSets = [] } = side;
   const ofFamily = (list: readonly string[]): boolean =>
-    list.length === 0 || list.some((net) => !net.includes(':'));
+    list.length === 0 || list.some((net) => isIp6(net) === isIp6(end.address));
   if (!ofFamily(nets) || !ofFamily(notNets)) return false;
   if (nets.length > 0 && !nets.some((net) => inNet(end.address, net))) return false;
   if (notNets.some((net) => inNet(end.address, net))) return false;

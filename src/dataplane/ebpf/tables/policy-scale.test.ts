@@ -11,7 +11,7 @@ import { type Packet, PolicyTables, type TableEndpoint } from './policy-tables.j
 import { TableFullError } from './table-full-error.js';
 
 const SIZES: PolicyMapSizes = {
-  ...{ nodes: 4096, infos: 16_384, endpoints: 2048, nexthops: 16, policySets: 2048 },
+  ...{ nodes: 4096, nodes6: 64, infos: 16_384, endpoints: 2048, nexthops: 16, policySets: 2048 },
   arenaLines: 1_048_576,
 };
 
@@ -170,7 +170,13 @@ describe('scale', () => {
     );
     tables.removeEndpoint(workload(0));
     tables.reclaim(tables.commit().epoch);
-    expect(tables.statistics()).toMatchObject({ prefixes: 0, nodes: 0, infos: 0, classes: 0 });
+    expect(tables.statistics()).toMatchObject({
+      prefixes: 0,
+      nodes: 0,
+      nodes6: 0,
+      infos: 0,
+      classes: 0,
+    });
   });
 });
 

@@ -16,7 +16,15 @@ import {
 } from './policy-worlds.js';
 
 const SIZES = {
-  ...{ nodes: 256, infos: 2048, endpoints: 256, nexthops: 16, policySets: 512, arenaLines: 65_536 },
+  ...{
+    nodes: 256,
+    nodes6: 64,
+    infos: 2048,
+    endpoints: 256,
+    nexthops: 16,
+    policySets: 512,
+    arenaLines: 65_536,
+  },
 };
 
 /** Raised by hand for a long soak. */

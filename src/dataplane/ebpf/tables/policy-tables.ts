@@ -10,13 +10,16 @@ import type {
   ProfileId,
 } from '../../../model/desired.js';
 import { MGY_HEP_WORKLOADS } from '../abi.gen.js';
+import { formatAddress, formatPrefix, type Prefix } from './address.js';
 import { AddressClasses } from './address-classes.js';
 import { AddressTrie } from './address-trie.js';
+import { AddressTrie6 } from './address-trie6.js';
 import { Arena } from './arena.js';
 import { ClassTable } from './class-table.js';
 import {
   type EndpointError,
   EndpointTable,
+  type NextHops,
   type RemoteRange,
   type TableEndpoint,
 } from './endpoint-table.js';
@@ -28,9 +31,8 @@ import {
 import { Epochs, IndexPool } from './index-pool.js';
 import { InfoTable } from './info-table.js';
 import { IpSets, type MemberChange } from './ip-sets.js';
-import { formatAddress4 } from './ipv4.js';
 import { L4Classes } from './l4-classes.js';
-import { type NextHopAllocator, NextHopTable } from './nexthop-table.js';
+import { NextHopTable } from './nexthop-table.js';
 import {
   type Lookup,
   lookupPacket,
@@ -44,6 +46,7 @@ import {
   INFO_WORDS,
   NEXTHOP_WORDS,
   NODE_ENTRIES,
+  NODE6_WORDS,
   type PolicyMaps,
 } from './policy-maps.js';
 import { PolicySets } from './policy-sets.js';
@@ -64,7 +67,7 @@ export interface PolicyTablesOptions {
   /** A policy set that needs more lines (64 bytes) than this is closed and reported. */
   readonly blockLinesMax?: number;
   /** Whose numbers outlive these tables. Default: numbers of these tables' own. */
-  readonly nextHops?: NextHopAllocator;
+  readonly nextHops?: NextHops;
 }
 
 export interface CommitResult {
@@ -86,8 +89,10 @@ export interface TableStatistics {
   readonly blocks: number;
   readonly lines: number;
   readonly nodes: number;
+  readonly nodes6: number;
   readonly infos: number;
   readonly endpoints: number;
+  /** Of both families. */
   readonly nexthops: number;
   /** Prefixes that carry something. */
   readonly prefixes: number;
@@ -115,7 +120,8 @@ export class PolicyTables {
   readonly #classes: ClassTable;
   readonly #infos: InfoTable;
   readonly #addresses: AddressClasses;
-  readonly #trie: AddressTrie;
+  readonly #trie4: AddressTrie;
+  readonly #trie6: AddressTrie6;
   readonly #l4: L4Classes;
   readonly #sets: PolicySets;
   readonly #endpoints: EndpointTable;
@@ -135,7 +141,7 @@ export class PolicyTables {
     this.#stores = new Stores(options.onStore);
     this.#arena = new Arena(maps.arena, this.#epochs);
     this.#pools = this.#makePools();
-    const { classes, infos, nodes, l4Classes, nexthops } = this.#pools;
+    const { classes, infos, l4Classes } = this.#pools;
     this.#classes = new ClassTable(classes);
     this.#infos = new InfoTable(maps.info, infos, (id) => this.#classes.release(id));
     this.#addresses = new AddressClasses({
@@ -143,16 +149,18 @@ export class PolicyTables {
       classes: this.#classes,
       infos: this.#infos,
     });
-    this.#trie = new AddressTrie({
+    const { nodes, nodes6 } = this.#pools;
+    this.#trie4 = new AddressTrie({
       ...{ root: maps.root4, nodes: maps.nodes4, pool: nodes, stores: this.#stores },
     });
+    this.#trie6 = new AddressTrie6({ nodes: maps.nodes6, pool: nodes6, stores: this.#stores });
     this.#l4 = new L4Classes(maps.l4, l4Classes, this.#stores);
     this.#sets = this.#makeSets();
     this.#hosts = new HostInterfaceTable(this.#pools.hostInterfaces, this.#sets);
     this.#endpoints = new EndpointTable({
       ...{
         pool: this.#pools.endpoints,
-        hops: options.nextHops ?? new NextHopTable(maps.nexthops, nexthops),
+        hops: options.nextHops ?? this.#makeNextHops(),
       },
       ...{ addresses: this.#addresses, sets: this.#sets, store: this.#store, ipSets: this.#ipSets },
     });
@@ -233,7 +241,7 @@ export class PolicyTables {
     this.#endpoints.setHosts('remoteHosts', addresses);
   }
 
-  /** null removes the range. Ranges that are not IPv4 are left alone. */
+  /** null removes the range. */
   setRemote(cidr: string, range: RemoteRange | null): void {
     this.#endpoints.setRemote(cidr, range);
   }
@@ -269,7 +277,7 @@ export class PolicyTables {
     this.#arena.reclaim(epoch);
   }
 
-  /** The walk of the BPF program over the same bytes. Throws RangeError for what is not IPv4. */
+  /** The walk of the BPF program over the same bytes. Throws RangeError for what is no address. */
   lookup(packet: Packet): Lookup {
     return lookupPacket(this.#maps, packet);
   }
@@ -291,7 +299,8 @@ export class PolicyTables {
   }
 
   statistics(): TableStatistics {
-    const { classes, l4Classes, nodes, infos, endpoints, nexthops } = this.#pools;
+    const { classes, l4Classes, nodes, nodes6, infos, endpoints } = this.#pools;
+    const { nexthops, nexthops6 } = this.#pools;
     return {
       classes: classes.used,
       l4Classes: l4Classes.used,
@@ -299,9 +308,10 @@ export class PolicyTables {
       blocks: this.#sets.blocks,
       lines: this.#arena.used,
       nodes: nodes.used,
+      nodes6: nodes6.used,
       infos: infos.used,
       endpoints: endpoints.used,
-      nexthops: nexthops.used,
+      nexthops: nexthops.used + nexthops6.used,
       prefixes: this.#addresses.tree.size,
       interned: this.#addresses.held + this.#traces.inUse,
     };
@@ -315,10 +325,10 @@ export class PolicyTables {
     for (const [id, profile] of this.#store.profiles) next.setProfile(id, profile);
     for (const [id, endpoint] of this.#endpoints.endpoints) next.setEndpoint(id, endpoint);
     for (const [where, { endpoint }] of this.#hosts.records) next.setHostInterface(where, endpoint);
-    next.setHostAddresses([...this.#endpoints.hosts].map(formatAddress4));
-    next.setRemoteHostAddresses([...this.#endpoints.remoteHosts].map(formatAddress4));
+    next.setHostAddresses([...this.#endpoints.hosts].map(formatAddress));
+    next.setRemoteHostAddresses([...this.#endpoints.remoteHosts].map(formatAddress));
     for (const { prefix, range } of this.#endpoints.remotes.values()) {
-      next.setRemote(`${formatAddress4(prefix.address)}/${prefix.length}`, range);
+      next.setRemote(formatPrefix(prefix), range);
     }
     return next;
   }
@@ -335,17 +345,24 @@ export class PolicyTables {
     const splits = this.#l4.split();
     const { moves, ghosts } = this.#addresses.resolve();
     const parts = {
-      ...{ addresses: this.#addresses, trie: this.#trie, classes: this.#classes },
+      ...{ addresses: this.#addresses, classes: this.#classes },
+      paint: (prefix: Prefix) => this.#paint(prefix),
       ...{ infos: this.#infos, l4: this.#l4, sets: this.#sets, endpoints: this.#endpoints },
       ...{ eps: this.#maps.eps, hosts: this.#hosts, heps: this.#maps.heps, stores: this.#stores },
     };
     new Publication(parts, moves, splits).run();
     for (const node of ghosts) this.#addresses.bury(node);
-    for (const node of ghosts) this.#trie.paint(this.#addresses.tree, node);
+    for (const node of ghosts) this.#paint(node);
     this.#sets.retire();
     this.#endpoints.retire();
     this.#hosts.retire();
     if (this.#sets.takeNewErrors()) this.#endpoints.forgetErrors();
+  }
+
+  #paint({ address, length }: Prefix): void {
+    const { tree } = this.#addresses;
+    if (typeof address === 'number') this.#trie4.paint(tree, { address, length });
+    else this.#trie6.paint(tree, { address, length });
   }
 
   #changeMembers(id: IpSetId, change: () => readonly MemberChange[]): void {
@@ -371,7 +388,9 @@ export class PolicyTables {
       infos: pool('infos', maps.info.length / INFO_WORDS, 1),
       endpoints: pool('endpoints', maps.eps.length / EP_WORDS, 1),
       hostInterfaces: pool('hostInterfaces', maps.heps.length / HEP_WORDS, MGY_HEP_WORKLOADS + 1),
-      nexthops: pool('nexthops', maps.nexthops.length / NEXTHOP_WORDS, 1),
+      nodes6: pool('nodes6', maps.nodes6.length / NODE6_WORDS, 1),
+      nexthops: pool('nexthops', maps.nexthops.length / NEXTHOP_WORDS[4], 1),
+      nexthops6: pool('nexthops6', maps.nexthops6.length / NEXTHOP_WORDS[6], 1),
       policySets: new IndexPool('policySets', {
         ...{ capacity: maps.policySets.length, epochs, reserved: 1 },
         onReclaim: (index) => this.#stores.descriptor(maps.policySets, index, 0n),
@@ -384,6 +403,14 @@ export class PolicyTables {
         ...{ capacity: IDS_16_BIT, epochs },
         onReclaim: (id) => this.#l4.forget(id),
       }),
+    };
+  }
+
+  #makeNextHops(): NextHops {
+    const { nexthops, nexthops6 } = this.#pools;
+    return {
+      4: new NextHopTable(this.#maps.nexthops, 4, nexthops),
+      6: new NextHopTable(this.#maps.nexthops6, 6, nexthops6),
     };
   }
 

@@ -11,14 +11,22 @@ import type {
 import { AddressTrie, type Painted } from './address-trie.js';
 import { Arena } from './arena.js';
 import { Epochs, IndexPool } from './index-pool.js';
-import { formatAddress4, parseAddress4, parsePrefix4 } from './ipv4.js';
+import { formatAddress, parseAddress, parsePrefix } from './address.js';
 import { allocatePolicyMaps, INFO_WORDS, NEXTHOP_WORDS } from './policy-maps.js';
 import { PolicyTables, type Verdict } from './policy-tables.js';
 import { PrefixTree } from './prefix-tree.js';
 import { Stores } from './stores.js';
 
 const SIZES = {
-  ...{ nodes: 64, infos: 64, endpoints: 8, nexthops: 8, policySets: 16, arenaLines: 4096 },
+  ...{
+    nodes: 64,
+    nodes6: 64,
+    infos: 64,
+    endpoints: 8,
+    nexthops: 8,
+    policySets: 16,
+    arenaLines: 4096,
+  },
 };
 const LOCAL = '10.65.0.1';
 const REMOTE = '10.65.9.9';
@@ -264,10 +272,11 @@ describe('the bytes', () => {
       ...[0xee, 0, 0, 0, 0, 1],
     ]);
     expect([
-      ...new Uint8Array(maps.nexthops.slice(NEXTHOP_WORDS, 2 * NEXTHOP_WORDS).buffer, 4, 4),
+      ...new Uint8Array(maps.nexthops.slice(NEXTHOP_WORDS[4], 2 * NEXTHOP_WORDS[4]).buffer, 4, 4),
     ]).toEqual([192, 0, 2, 7]);
     tables.setReady(endpointId, false);
-    expect(tables.commit().stores).toBe(1);
+    // One for each address.
+    expect(tables.commit().stores).toBe(2);
     const packet = { source: REMOTE, destination: LOCAL, protocol: 6 };
     const found = tables.lookup({ ...packet, sourcePort: 1, destinationPort: 1 });
     expect(found).toMatchObject({ ready: false, allow: false });
@@ -302,8 +311,8 @@ describe('the bytes', () => {
     const texts = ['0.0.0.0/0', '10.0.0.0/7', '10.65.0.0/16', '10.65.4.0/22', '10.65.4.0/24'];
     const all = [...texts, '10.65.4.9/32', '10.65.7.255/32', '255.255.255.255/32', '128.0.0.0/1'];
     const prefixes = all.map((text, i) => {
-      const prefix = parsePrefix4(text) ?? { address: 0, length: 0 };
-      return { ...prefix, info: i + 1 };
+      const prefix = parsePrefix(text);
+      return { address: Number(prefix?.address), length: prefix?.length ?? 0, info: i + 1 };
     });
     const held = new Set<(typeof prefixes)[number]>();
     const probes = prefixes.flatMap(({ address, length }) => {
@@ -318,7 +327,7 @@ describe('the bytes', () => {
           );
         });
         const want = covering.sort((a, b) => b.length - a.length)[0]?.info ?? 0;
-        expect([formatAddress4(probe), trie.lookup(probe)]).toEqual([formatAddress4(probe), want]);
+        expect([formatAddress(probe), trie.lookup(probe)]).toEqual([formatAddress(probe), want]);
       }
     };
     for (const prefix of [...prefixes].reverse()) {
@@ -335,6 +344,6 @@ describe('the bytes', () => {
       check();
     }
     pool.reclaim(epochs.current);
-    expect([pool.used, tree.size, parseAddress4('1.2.3.256')]).toEqual([0, 0, null]);
+    expect([pool.used, tree.size, parseAddress('1.2.3.256')]).toEqual([0, 0, null]);
   });
 });

@@ -13,15 +13,23 @@ import type { Packet } from './packet-lookup.js';
 import type { World } from './policy-oracle.js';
 import type { PolicyTables } from './policy-tables.js';
 
-export const ADDRESSES = [
+const ADDRESSES4 = [
   ...['10.65.0.1', '10.65.0.2', '10.65.0.3', '10.65.0.200', '10.65.1.2', '10.66.0.2'],
   ...['192.168.7.1', '192.168.7.2', '203.0.113.9', '0.0.0.1', '255.255.255.255'],
 ];
-const LOCAL_ADDRESSES = ADDRESSES.slice(0, 6);
+const ADDRESSES6 = [
+  ...['fd65::1', 'fd65::2', 'fd65::43', 'fd65:0:0:1::1', 'fd66::2', '2001:db8::9'],
+  ...['fd65::3f', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '::1'],
+];
+const ADDRESSES = [...ADDRESSES4, ...ADDRESSES6];
+const LOCAL_ADDRESSES = [...ADDRESSES4.slice(0, 6), ...ADDRESSES6.slice(0, 4)];
 const NETS = [
   ...['0.0.0.0/0', '0.0.0.0/1', '10.0.0.0/8', '10.64.0.0/15', '10.65.0.0/16', '10.65.0.0/23'],
   ...['10.65.0.0/24', '10.65.0.0/30', '10.65.0.2/31', '192.168.7.0/24', '192.168.0.0/17'],
-  ...ADDRESSES.map((address) => `${address}/32`),
+  ...['::/0', '8000::/1', 'fd00::/8', 'fd65::/16', 'fd65::/64', 'fd65::/122', 'fd65::40/123'],
+  ...['fd65::2/127', '2001:db8::/32'],
+  ...ADDRESSES4.map((address) => `${address}/32`),
+  ...ADDRESSES6.map((address) => `${address}/128`),
 ];
 const PORTS = [0, 22, 80, 443, 8080, 65_535];
 const PROTOCOLS = [6, 17, 132, 1, 58, 47, 255];
@@ -63,7 +71,7 @@ function compact<T extends object>(value: Loose<T>): T {
 
 const side: fc.Arbitrary<DesiredSide> = fc
   .record<Loose<DesiredSide>>({
-    nets: seldom(few(fc.oneof({ weight: 9, arbitrary: net }, fc.constant('fd00::/8')))),
+    nets: seldom(few(net)),
     notNets: seldom(few(net)),
     ipSets: seldom(few(netSet)),
     notIpSets: seldom(few(netSet)),
@@ -113,17 +121,21 @@ const endpoint: fc.Arbitrary<TableEndpoint> = fc.record({
 
 export const packet: fc.Arbitrary<Packet> = fc
   .record({
-    source: fc.constantFrom(...ADDRESSES),
-    destination: fc.constantFrom(...ADDRESSES),
+    ends: fc.oneof(
+      fc.tuple(fc.constantFrom(...ADDRESSES4), fc.constantFrom(...ADDRESSES4)),
+      fc.tuple(fc.constantFrom(...ADDRESSES6), fc.constantFrom(...ADDRESSES6)),
+    ),
     protocol: fc.constantFrom(6, 6, ...PROTOCOLS),
     sourcePort: fc.oneof(port, fc.nat(65_535)),
     destinationPort: fc.oneof(port, fc.nat(65_535)),
     type: fc.constantFrom(0, 8, 9, 254),
     code: fc.constantFrom(0, 1, 255),
   })
-  .map(({ type, code, ...rest }) => {
+  .map(({ type, code, ends: [source, destination], ...others }) => {
+    const rest = { ...others, source, destination };
     if ([6, 17, 132].includes(rest.protocol)) return rest;
-    const icmpType = rest.protocol === 1 ? type * 256 + code : 0;
+    const hasTypes = rest.protocol === (source.includes(':') ? 58 : 1);
+    const icmpType = hasTypes ? type * 256 + code : 0;
     return { ...rest, sourcePort: 0, destinationPort: icmpType };
   });
 
@@ -219,7 +231,10 @@ const setReady = fc.tuple(endpointId, fc.boolean()).map(([id, ready]): Change =>
 });
 
 const remote = fc
-  .tuple(net, fc.constantFrom<RemoteRange | null>(null, { nextHop: null }, hop('10.0.0.9')))
+  .tuple(
+    net,
+    fc.constantFrom<RemoteRange | null>(null, { nextHop: null }, hop('10.0.0.9'), hop('fd00::9')),
+  )
   .map(([cidr, range]): Change => {
     return (world, tables) => {
       if (range === null) world.remotes.delete(cidr);
@@ -228,12 +243,14 @@ const remote = fc
     };
   });
 
-const hosts = few(fc.constantFrom('192.168.7.1', '10.65.0.3')).map((addresses): Change => {
-  return (world, tables) => {
-    world.hosts = addresses;
-    tables.setHostAddresses(addresses);
-  };
-});
+const hosts = few(fc.constantFrom('192.168.7.1', '10.65.0.3', 'fd65::2')).map(
+  (addresses): Change => {
+    return (world, tables) => {
+      world.hosts = addresses;
+      tables.setHostAddresses(addresses);
+    };
+  },
+);
 
 function hop(gateway: string): RemoteRange {
   return { nextHop: { ifindex: 2, gateway } };
@@ -360,8 +377,10 @@ export const plainChange: fc.Arbitrary<Change> = fc.oneof(
   { weight: 1, arbitrary: removeEndpoint },
 );
 
+const sameFamilyAs = (one: string) => (other: string) => other.includes(':') === one.includes(':');
+
 export const PLAIN_PACKETS: readonly Packet[] = LOCAL_ADDRESSES.flatMap((source) =>
-  LOCAL_ADDRESSES.map((destination) => {
+  LOCAL_ADDRESSES.filter(sameFamilyAs(source)).map((destination) => {
     return { source, destination, protocol: 6, sourcePort: 1, destinationPort: 80 };
   }),
 );

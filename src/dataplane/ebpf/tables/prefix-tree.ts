@@ -1,8 +1,8 @@
-import { covers, maskAddress, type Prefix } from './ipv4.js';
+import { type Address, bitAt, commonBits, covers, maskAddress, type Prefix } from './address.js';
 
 /** A prefix that carries a value, or (value null) a fork between two that do. */
 export class PrefixNode<T> implements Prefix {
-  readonly address: number;
+  readonly address: Address;
   readonly length: number;
   value: T | null = null;
   parent: PrefixNode<T> | null = null;
@@ -15,11 +15,10 @@ export class PrefixNode<T> implements Prefix {
   }
 }
 
-const bitAt = (address: number, position: number): number => (address >>> (31 - position)) & 1;
-
-/** Path-compressed binary tree of IPv4 prefixes. Every leaf carries a value; forks have two children. */
+/** Path-compressed binary tree of prefixes, one for each family. Every leaf carries a value; forks have two children. */
 export class PrefixTree<T> {
-  #root: PrefixNode<T> | null = null;
+  #root4: PrefixNode<T> | null = null;
+  #root6: PrefixNode<T> | null = null;
   #size = 0;
 
   /** Prefixes that carry a value. */
@@ -34,7 +33,7 @@ export class PrefixTree<T> {
 
   /** The topmost node at or below the prefix. */
   subtree(prefix: Prefix): PrefixNode<T> | null {
-    let node = this.#root;
+    let node = this.#rootOf(prefix);
     while (node !== null && node.length < prefix.length) {
       if (!covers(node, prefix)) return null;
       node = bitAt(prefix.address, node.length) === 0 ? node.zero : node.one;
@@ -52,7 +51,7 @@ export class PrefixTree<T> {
   /** The longest prefix with a value that covers this one, itself included. */
   covering(prefix: Prefix): PrefixNode<T> | null {
     let best: PrefixNode<T> | null = null;
-    let node = this.#root;
+    let node = this.#rootOf(prefix);
     while (node !== null && covers(node, prefix)) {
       if (node.value !== null) best = node;
       if (node.length === prefix.length) break;
@@ -90,9 +89,19 @@ export class PrefixTree<T> {
     }
   }
 
+  #rootOf({ address }: Prefix): PrefixNode<T> | null {
+    return typeof address === 'number' ? this.#root4 : this.#root6;
+  }
+
+  /** `of`: any node of the family. */
+  #setRoot(of: PrefixNode<T> | null, by: PrefixNode<T> | null): void {
+    if (typeof of?.address === 'number') this.#root4 = by;
+    else this.#root6 = by;
+  }
+
   #ensure(prefix: Prefix): PrefixNode<T> {
     let parent: PrefixNode<T> | null = null;
-    let node = this.#root;
+    let node = this.#rootOf(prefix);
     while (node !== null && node.length < prefix.length && covers(node, prefix)) {
       parent = node;
       node = bitAt(prefix.address, node.length) === 0 ? node.zero : node.one;
@@ -126,7 +135,7 @@ export class PrefixTree<T> {
     by: PrefixNode<T> | null,
     bit = 0,
   ): void {
-    if (parent === null) this.#root = by;
+    if (parent === null) this.#setRoot(old ?? by, by);
     else if (old === null ? bit === 0 : parent.zero === old) parent.zero = by;
     else parent.one = by;
     if (by !== null) by.parent = parent;
@@ -134,6 +143,5 @@ export class PrefixTree<T> {
 }
 
 function commonLength(a: Prefix, b: Prefix): number {
-  const different = Math.clz32(a.address ^ b.address);
-  return Math.min(a.length, b.length, different);
+  return Math.min(a.length, b.length, commonBits(a.address, b.address));
 }

@@ -163,11 +163,11 @@ export class PreparedRules {
   }
 }
 
-/** Of all the facts, those that these rules ask for. */
+/** Of all the facts, those that these rules ask for; what a rule is depends on the family, too. */
 function answersKey({ sets, nets, portSets }: LocalUses, local: LocalFacts): string {
-  if (sets.size + nets.size + portSets.size === 0) return '';
+  if (sets.size + nets.size + portSets.size === 0) return `${local.family}`;
   const held = [...sets].filter((id) => local.sets.has(id));
   const inside = [...nets.keys()].filter((key) => local.nets.has(key));
   const ports = [...portSets].map((id) => (local.ports.get(id) ?? []).join('+'));
-  return [held, inside, ports].map((part) => part.join(';')).join('|');
+  return [[local.family], held, inside, ports].map((part) => part.join(';')).join('|');
 }

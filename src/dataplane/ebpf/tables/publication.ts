@@ -1,6 +1,6 @@
 import { mgyEp } from '../abi.gen.js';
+import type { Prefix } from './address.js';
 import type { AddressClasses, Move } from './address-classes.js';
-import type { AddressTrie } from './address-trie.js';
 import type { ClassTable } from './class-table.js';
 import type { EndpointTable, ServedAddress } from './endpoint-table.js';
 import type { HostInterfaceTable } from './host-interface-table.js';
@@ -14,7 +14,8 @@ import type { Direction } from './traces.js';
 
 export interface PublicationParts {
   readonly addresses: AddressClasses;
-  readonly trie: AddressTrie;
+  /** Makes packets see what the tree says of a prefix. */
+  readonly paint: (prefix: Prefix) => void;
   readonly classes: ClassTable;
   readonly infos: InfoTable;
   readonly l4: L4Classes;
@@ -256,8 +257,7 @@ export class Publication {
   }
 
   #paint(moves: readonly Move[]): void {
-    const { trie, addresses } = this.#parts;
-    for (const { node } of moves) trie.paint(addresses.tree, node);
+    for (const { node } of moves) this.#parts.paint(node);
   }
 }
 

@@ -1,7 +1,8 @@
+import type { IpFamily } from '../../../base/net/ip.js';
 import type { DesiredRule, DesiredSide, IpSetId } from '../../../model/desired.js';
+import { type Address, covers, familyOf, wholePrefix } from './address.js';
 import { type AtomSource, prefixesOf } from './address-classes.js';
 import type { IpSets, PortKey } from './ip-sets.js';
-import { maskAddress } from './ipv4.js';
 import {
   ALL_L4,
   complement,
@@ -45,6 +46,7 @@ export interface LocalUses {
 /** The answers for one local address. Equal keys fold to equal rules. */
 export interface LocalFacts {
   readonly key: string;
+  readonly family: IpFamily;
   readonly sets: ReadonlySet<IpSetId>;
   readonly nets: ReadonlySet<string>;
   readonly ports: ReadonlyMap<IpSetId, readonly PortKey[]>;
@@ -109,7 +111,7 @@ export function localUsesOf(rules: Iterable<DesiredRule>, direction: Direction):
 
 /** Cost: one probe per set and prefix length. */
 export function localFactsOf(
-  address: number,
+  address: Address,
   uses: readonly LocalUses[],
   ipSets: IpSets,
 ): LocalFacts {
@@ -127,19 +129,23 @@ export function localFactsOf(
     }
   }
   const portKeys = [...ports].map(([id, keys]) => `${id}=${keys.join('+')}`);
-  const key = [[...sets].sort(), [...nets].sort(), portKeys.sort()]
+  const family = familyOf(address);
+  const key = [[`${family}`], [...sets].sort(), [...nets].sort(), portKeys.sort()]
     .map((p) => p.join(';'))
     .join('|');
-  return { key, sets, nets, ports };
+  return { key, family, sets, nets, ports };
 }
 
-function inNets(address: number, nets: readonly string[]): boolean {
-  return prefixesOf(nets).some((net) => maskAddress(address, net.length) === net.address);
+function inNets(address: Address, nets: readonly string[]): boolean {
+  const own = wholePrefix(address);
+  return prefixesOf(nets).some(
+    (net) => familyOf(net.address) === familyOf(address) && covers(net, own),
+  );
 }
 
 /**
- * The IPv4 terms of a rule as seen from one local address, or, with null, from any: then the local address is asked
- * about, too. None if the rule can never match.
+ * The terms of a rule as seen from one local address, in that address's family, or, with null, from any IPv4
+ * address: then the local address is asked about, too. None if the rule can never match.
  */
 export function termsOf(
   rule: DesiredRule,
@@ -152,7 +158,9 @@ export function termsOf(
   const { direction, local, ipSets } = context;
   const near = localSide(rule, direction);
   const far = remoteSide(rule, direction);
-  if (rule.never || rule.ipVersion === 6 || !netsHaveFamily(near) || !netsHaveFamily(far))
+  const family = local?.family ?? 4;
+  const isOther = rule.ipVersion !== undefined && rule.ipVersion !== family;
+  if (rule.never || isOther || !netsHaveFamily(near, family) || !netsHaveFamily(far, family))
     return [];
   if (local !== null && !localMatches(near, local)) return [];
   const nearAtoms = local === null ? atomsOf(near) : NO_ATOMS;
@@ -196,8 +204,10 @@ const join = (a: AtomTerm, b: AtomTerm): AtomTerm => ({
 });
 
 /** A list that was given but has no net of the family makes the rule inapplicable (spec/policy.md 9.4). */
-function netsHaveFamily(side: DesiredSide): boolean {
-  return [side.nets, side.notNets].every((nets) => !given(nets) || prefixesOf(nets).length > 0);
+function netsHaveFamily(side: DesiredSide, family: IpFamily): boolean {
+  return [side.nets, side.notNets].every(
+    (nets) => !given(nets) || prefixesOf(nets).some(({ address }) => familyOf(address) === family),
+  );
 }
 
 function localMatches(side: DesiredSide, local: LocalFacts): boolean {

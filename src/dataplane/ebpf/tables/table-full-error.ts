@@ -2,10 +2,12 @@ import { CodedError } from '../../../base/error.js';
 
 export type TableName =
   | 'nodes'
+  | 'nodes6'
   | 'infos'
   | 'endpoints'
   | 'hostInterfaces'
   | 'nexthops'
+  | 'nexthops6'
   | 'policySets'
   | 'arena'
   | 'classes'
