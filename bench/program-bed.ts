@@ -128,7 +128,11 @@ export class ProgramBed implements Disposable {
           vxlanPort: 4789,
           ipv6: true,
         },
-        ...{ markAccepted: 0x200, failsafePorts: { inbound: [], outbound: [] } },
+        ...{
+          markAccepted: 0x200,
+          markUntracked: 0x400,
+          failsafePorts: { inbound: [], outbound: [] },
+        },
         timeoutsMs: {
           ...{ tcpSyn: 20_000, tcpEstablished: 3_600_000, tcpFin: 30_000, tcpReset: 40_000 },
           ...{ udp: 60_000, icmp: 5_000, generic: 600_000 },

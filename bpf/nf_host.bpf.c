@@ -113,10 +113,26 @@ int mgy_nf_in(struct bpf_nf_ctx *ctx)
 	ps = mgy_stage_set(mgy_hep_of(ifindex), MGY_STAGE_NORMAL_IN);
 	if (!ps)
 		return mgy_nf_accept(skb, MGY_OK_PASS);
+	/* Never tracked: neither is it part of a connection, nor does it begin one. */
+	if (skb->mark & mgy_config.mark_untracked)
+		return mgy_nf_accept(skb, MGY_OK_PASS);
 	reason = mgy_nf_parse(skb, &pkt);
 	if (reason == MGY_OK_PASS)
 		reason = mgy_judge_local(skb, &pkt, ps, 1, &verdict);
 	return mgy_nf_result(skb, &pkt, ifindex, reason, &verdict);
+}
+
+/* Each packet by itself. MGY_OK_PASS: go on; MGY_OK_NEW: sent, and never tracked; else why to drop. */
+static __always_inline enum mgy_reason mgy_ask_untracked_out(const struct mgy_pkt *pkt, __u32 ps,
+							     struct mgy_verdict *verdict)
+{
+	struct mgy_classes classes = {};
+
+	if (mgy_likely(!ps) || mgy_failsafe_either(pkt, 0))
+		return MGY_OK_PASS;
+	if (!mgy_classes_of(pkt, &classes))
+		return MGY_DROP_NO_POLICY_SET;
+	return mgy_ask_stage(ps, 0, &classes, MGY_DROP_UNTRACKED, &verdict->host_in);
 }
 
 /* NF_INET_POST_ROUTING: the interface is final, the source is not translated and nothing is fragmented yet. */
@@ -125,6 +141,7 @@ int mgy_nf_out(struct bpf_nf_ctx *ctx)
 {
 	struct sk_buff *skb = ctx->skb;
 	__u32 ifindex = mgy_nf_out_ifindex(ctx), ps;
+	const struct mgy_hep *hep;
 	struct mgy_verdict verdict = {};
 	struct mgy_pkt pkt = {};
 	enum mgy_reason reason;
@@ -132,10 +149,13 @@ int mgy_nf_out(struct bpf_nf_ctx *ctx)
 	/* Came in by an interface: forwarded. */
 	if (skb->skb_iif)
 		return mgy_nf_accept(skb, MGY_OK_PASS);
-	ps = mgy_stage_set(mgy_hep_of(ifindex), MGY_STAGE_NORMAL_OUT);
+	hep = mgy_hep_of(ifindex);
+	ps = mgy_stage_set(hep, MGY_STAGE_NORMAL_OUT);
 	if (!ps)
 		return mgy_nf_accept(skb, MGY_OK_PASS);
 	reason = mgy_nf_parse(skb, &pkt);
+	if (reason == MGY_OK_PASS)
+		reason = mgy_ask_untracked_out(&pkt, mgy_stage_set(hep, MGY_STAGE_UNTRACKED_OUT), &verdict);
 	if (reason == MGY_OK_PASS)
 		reason = mgy_judge_local(skb, &pkt, ps, 0, &verdict);
 	return mgy_nf_result(skb, &pkt, ifindex, reason, &verdict);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /* Host interfaces with Ethernet headers. Host traffic and traffic in transit are not ours to judge. */
+#include <margay/tracked.h>
 #include <margay/verdict.h>
 
 static __always_inline int mgy_error_from_net_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt,
@@ -24,6 +25,35 @@ static __always_inline int mgy_error_from_net_ip(struct __sk_buff *skb, const st
 	return mgy_drop(skb, reason);
 }
 
+/* Metadata of others is not taken for ours: it says something else. */
+mgy_global int mgy_is_untracked(struct __sk_buff *skb)
+{
+	__u32 *word = (void *)(long)skb->data_meta;
+
+	if ((void *)(word + 1) > (void *)(long)skb->data)
+		return 0;
+	return *word == MGY_META_UNTRACKED;
+}
+
+mgy_global int mgy_tracked4(struct __sk_buff *skb, const struct mgy_pkt *pkt)
+{
+	return pkt && mgy_kernel_established(skb, pkt, 0);
+}
+
+mgy_global int mgy_tracked6(struct __sk_buff *skb, const struct mgy_pkt6 *pkt)
+{
+	return pkt && mgy_kernel_established(skb, &pkt->pkt, 1);
+}
+
+/* Of a connection that the kernel knows; asked only where preDNAT policy could deny it. */
+static __always_inline int mgy_is_tracked(struct __sk_buff *skb, const struct mgy_pkt *pkt,
+					  const struct mgy_hep *hep, enum mgy_reason parsed, const int v6)
+{
+	if (mgy_likely(!mgy_stage_set(hep, MGY_STAGE_PRE_DNAT)) || parsed != MGY_OK_PASS)
+		return 0;
+	return v6 ? mgy_tracked6(skb, MGY_PKT6(pkt)) : mgy_tracked4(skb, pkt);
+}
+
 /* Beside what the parser said: the packet came out of a tunnel. */
 #define MGY_FROM_TUNNEL 0x100u
 
@@ -37,12 +67,15 @@ static __always_inline int mgy_new_from_net_ip(struct __sk_buff *skb, const stru
 	c.dst = mgy_destination_of(pkt, v6);
 	c.ct = ct;
 	c.hep = how & MGY_FROM_TUNNEL ? mgy_hep_inside() : mgy_hep_of(skb->ifindex);
-	reason = mgy_ask_pre_dnat(skb, pkt, parsed, &c, v6 ? 6 : 4);
+	c.untracked = mgy_is_untracked(skb);
+	c.accepted = c.untracked;
+	reason = c.accepted || mgy_is_tracked(skb, pkt, c.hep, parsed, v6) ? MGY_OK_PASS
+									   : mgy_ask_pre_dnat(pkt, parsed, &c);
 	if (reason == MGY_OK_PASS)
 		reason = mgy_settle(pkt, &c, mgy_judge_from_net(pkt, parsed, &c), v6);
 	/* Whatever goes to the stack meets the later stages there. */
 	if (c.accepted && (reason == MGY_OK_PASS || !c.new.fwd))
-		skb->mark |= mgy_config.mark_accepted;
+		skb->mark |= mgy_config.mark_accepted | (c.untracked ? mgy_config.mark_untracked : 0);
 	if (reason == MGY_OK_PASS)
 		return mgy_pass(skb, reason);
 	/* A broken packet or a fragment has no ports to report. */

@@ -30,6 +30,7 @@ const options = {
     account: false,
     markSeen: 0x0100_0000,
     markAccepted: 0x0200_0000,
+    markUntracked: 0x0400_0000,
     failsafePorts: { inbound: [new FailsafePort(6, 22)], outbound: [new FailsafePort(17, 53)] },
     vxlanPort: 4789,
     ipv6: true,

@@ -156,8 +156,8 @@ export class WorkloadWorld implements Disposable {
   }
 
   /** Whether a new connection comes about and carries data. */
-  async reaches(netns: string, address: string, port: number): Promise<boolean> {
-    using conversation = this.connect(netns, address, port);
+  async reaches(netns: string, address: string, port: number, timeoutMs = 700): Promise<boolean> {
+    using conversation = this.connect(netns, address, port, timeoutMs);
     return (await conversation.next()) === 'open' && (await conversation.say('x')) === 'x';
   }
 

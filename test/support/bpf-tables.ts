@@ -109,7 +109,12 @@ export class BpfTables implements Disposable {
       sizes: SIZES,
       config: {
         ...{ acceptToHost: false, logDrops: false, account: false, markSeen: 0, vxlanPort: 4789 },
-        ...{ ipv6: true, markAccepted: 0x200, failsafePorts: { inbound: [], outbound: [] } },
+        ...{
+          ipv6: true,
+          markAccepted: 0x200,
+          markUntracked: 0x400,
+          failsafePorts: { inbound: [], outbound: [] },
+        },
         timeoutsMs: {
           ...{ tcpSyn: timeout, tcpEstablished: timeout, tcpFin: timeout, tcpReset: timeout },
           ...{ udp: timeout, icmp: timeout, generic: timeout },

@@ -366,7 +366,7 @@ struct mgy_config {
 	__u32 timeout_icmp;
 	__u32 timeout_generic;
 	__u32 mark_accepted;   /* skb mark bit: preDNAT or untracked policy has let the packet in */
-	__u32 mark_masquerade; /* skb mark bit: the stack is to translate the source */
+	__u32 mark_untracked;  /* skb mark bit, besides: untracked policy has */
 	__u32 ipv6;            /* 0: IPv6 of workloads is dropped, host interfaces leave it alone */
 	__u32 account;         /* 1: connections count their packets and bytes */
 	__u32 event_pause;     /* a drop is told of again after this */

@@ -24,6 +24,9 @@ static __always_inline const struct mgy_hep *mgy_hep_inside(void)
 	return bpf_map_lookup_elem(&mgy_hep_v1, &i);
 }
 
+/* In the packet's metadata, from mgy_xdp to mgy_from_net: untracked policy has let it in. */
+#define MGY_META_UNTRACKED 0x6d677901u
+
 /* Policy set of a stage; 0: it has no say. */
 static __always_inline __u32 mgy_stage_set(const struct mgy_hep *hep, enum mgy_stage stage)
 {

@@ -10,7 +10,6 @@
 #include <margay/hostpolicy.h>
 #include <margay/policy.h>
 #include <margay/route.h>
-#include <margay/tracked.h>
 
 /* A question and its answer. */
 struct mgy_case {
@@ -21,7 +20,7 @@ struct mgy_case {
 	__u32 stored;          /* out: 1 if the entry has been brought up to date already */
 	/* Host endpoint of the interface it came in by, or NULL; and whether an earlier stage of it let the packet in. */
 	const struct mgy_hep *hep;
-	__u32 accepted;
+	__u32 accepted, untracked;
 };
 
 /*
@@ -62,12 +61,10 @@ static __always_inline __u32 mgy_trace(__u32 cell)
 
 /*
  * Before addresses are translated. MGY_OK_PASS: go on, c->accepted tells whether the host endpoint asks no more
- * of the packet. Else: drop. `parsed` is what the parser said. `kernel` is a constant: whether
- * the kernel may be asked, 4 or 6 by family. The linker wants its functions used in one source file at most.
+ * of the packet. Else: drop. `parsed` is what the parser said.
  */
-static __always_inline enum mgy_reason mgy_ask_pre_dnat(struct __sk_buff *skb, const struct mgy_pkt *pkt,
-							enum mgy_reason parsed, struct mgy_case *c,
-							const int kernel)
+static __always_inline enum mgy_reason mgy_ask_pre_dnat(const struct mgy_pkt *pkt,
+							enum mgy_reason parsed, struct mgy_case *c)
 {
 	__u32 ps = mgy_stage_set(c->hep, MGY_STAGE_PRE_DNAT);
 	struct mgy_classes classes = {};
@@ -78,7 +75,7 @@ static __always_inline enum mgy_reason mgy_ask_pre_dnat(struct __sk_buff *skb, c
 	/* A fragment does not tell its ports: it could be what policy denies. */
 	if (parsed != MGY_OK_PASS)
 		return parsed;
-	if (mgy_failsafe_in(pkt) || (kernel && mgy_kernel_established(skb, pkt, kernel == 6)))
+	if (mgy_failsafe_in(pkt))
 		return MGY_OK_PASS;
 	if (!c->src || !c->dst)
 		return MGY_DROP_NO_POLICY_SET;
@@ -151,7 +148,7 @@ static __always_inline enum mgy_reason mgy_judge_from_wl(struct __sk_buff *skb, 
 	if (!src || !(src->flags & MGY_INFO_LOCAL_WL) || src->ifindex != skb->ifindex)
 		return MGY_DROP_SPOOFED;
 	c->hep = mgy_hep_inside();
-	reason = mgy_ask_pre_dnat(skb, pkt, MGY_OK_PASS, c, 0);
+	reason = mgy_ask_pre_dnat(pkt, MGY_OK_PASS, c);
 	if (reason != MGY_OK_PASS)
 		return reason;
 	reason = mgy_flow_entry(pkt, skb->ifindex, &c->ct);

@@ -58,6 +58,7 @@ export interface OpenOptions {
 /** Bit of the packet mark that says "policy has spoken" on packets handed to the host's stack. */
 const MARK_SEEN = 0x0100_0000;
 const MARK_ACCEPTED = 0x0200_0000;
+const MARK_UNTRACKED = 0x0400_0000;
 const VXLAN_PORT = 4789;
 
 /** Asked for, and there. */
@@ -129,6 +130,7 @@ function openEbpf({ values, bpfDir, leavePlainRoutes, log }: OpenOptions): Promi
       account: values.FlowAccounting,
       markSeen: MARK_SEEN,
       markAccepted: MARK_ACCEPTED,
+      markUntracked: MARK_UNTRACKED,
       failsafePorts: {
         inbound: values.FailsafeInboundHostPorts,
         outbound: values.FailsafeOutboundHostPorts,

@@ -422,7 +422,7 @@ export const mgyConfig = {
     timeout_icmp: 44,
     timeout_generic: 48,
     mark_accepted: 52,
-    mark_masquerade: 56,
+    mark_untracked: 56,
     ipv6: 60,
     account: 64,
     event_pause: 68,

@@ -4,6 +4,7 @@ import { NetlinkConnection } from '../../kernel/netlink/connection.js';
 import { removeRoutes } from '../routing/route-table.js';
 import { removeTunnelDevice } from '../routing/tunnel-device.js';
 import { removeNeighbors } from '../routing/workload-interface.js';
+import { EarlyHooks } from './early-hooks.js';
 import { Hooks } from './hooks.js';
 import { removeNatOutgoing } from './nat-outgoing.js';
 import { NetfilterHooks } from './netfilter-hooks.js';
@@ -39,7 +40,9 @@ export async function removePrograms(
   const pins = new Pins(bpfDir);
   using hooks = Hooks.adopt({ pins, log, way: 'tcx', isPresent: () => true });
   using stack = NetfilterHooks.adopt(pins, log);
-  const programs = (await hooks.removeAll()) + (await stack.removeAll());
+  using early = EarlyHooks.adopt(pins, log);
+  const removed = [await hooks.removeAll(), await stack.removeAll(), await early.removeAll()];
+  const programs = removed.reduce((sum, count) => sum + count, 0);
   const maps = pins.mapNames().length;
   pins.removeAll();
   return { programs, maps };

@@ -286,8 +286,8 @@ export class EbpfDataplane implements Dataplane {
     if (interfacesChanged || !this.#programs.active || this.#workloads.anyClosed) {
       if (this.#hostEndpoints.closesAny) await this.#adoptConnections();
       this.#hostEndpoints.publish(this.#present.generation);
-      const stack = this.#hostEndpoints.governsAny;
-      failures.push(...(await this.#programs.run({ stack })));
+      const { governsAny: stack, untracked } = this.#hostEndpoints;
+      failures.push(...(await this.#programs.run({ stack, untracked })));
       signal.throwIfAborted();
       failures.push(...(await this.#workloads.open()));
       await this.#present.commit();

@@ -80,6 +80,8 @@ export interface ProgramConfig {
   readonly markSeen: number;
   /** Mark bit of packets that preDNAT or untracked policy of a host endpoint let in. */
   readonly markAccepted: number;
+  /** Another, besides, where it was untracked policy. */
+  readonly markUntracked: number;
   readonly failsafePorts: FailsafePorts;
   readonly vxlanPort: number;
   /** false: IPv6 of workloads is dropped. */
@@ -133,6 +135,7 @@ function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uin
     log_drops: config.logDrops ? 1 : 0,
     mark_seen: config.markSeen,
     mark_accepted: config.markAccepted,
+    mark_untracked: config.markUntracked,
     vxlan_port: config.vxlanPort,
     ipv6: config.ipv6 ? 1 : 0,
     timeout_tcp_syn: ticks(timeoutsMs.tcpSyn),
@@ -181,6 +184,7 @@ export class Generation implements Disposable {
     readonly toTunnel: BpfProgram;
     /** For the stack's own hooks; null where the kernel has none for programs. */
     readonly stack: HookPrograms | null;
+    readonly untracked: BpfProgram;
     readonly collect: BpfProgram;
   };
 
@@ -215,6 +219,7 @@ export class Generation implements Disposable {
       fromNetwork: object.program('mgy_from_net'),
       toTunnel: object.program('mgy_to_tunnel'),
       stack: hasFeature(NETFILTER_FEATURE) ? stackPrograms(object) : null,
+      untracked: object.program('mgy_xdp'),
       collect: object.program('mgy_gc'),
     };
   }

@@ -34,6 +34,7 @@ export class HostEndpoints {
   #warned = '';
   #isDirty = false;
   #closesAny = false;
+  #untracked: ReadonlySet<number> = new Set();
 
   constructor(parts: HostEndpointsParts) {
     this.#parts = parts;
@@ -48,6 +49,11 @@ export class HostEndpoints {
   /** Some interface, or those of workloads, are governed: the stack's hooks are needed. */
   get governsAny(): boolean {
     return this.#recorded.size > 0;
+  }
+
+  /** Interfaces with inbound untracked policy. */
+  get untracked(): ReadonlySet<number> {
+    return this.#untracked;
   }
 
   /** Since publish(): interfaces that nothing governed come to be governed. */
@@ -81,6 +87,13 @@ export class HostEndpoints {
     }
     const open = [...wanted.keys()].filter((where) => !this.#recorded.has(where));
     this.#closesAny ||= open.some((where) => where !== 'workloads');
+    this.#untracked = new Set(
+      [...wanted].flatMap(([where, { stages, tiers }]) => {
+        const isUntracked =
+          stages.includes('untracked') && tiers.untracked.some((tier) => tier.ingress.length > 0);
+        return isUntracked && where !== 'workloads' ? [where] : [];
+      }),
+    );
     for (const where of this.#recorded.keys()) {
       if (!wanted.has(where)) this.#recorded.delete(where);
       if (!wanted.has(where)) present.tables.setHostInterface(where, null);

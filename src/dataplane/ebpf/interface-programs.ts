@@ -8,6 +8,7 @@ import type { InterfaceMonitor } from '../interface-monitor.js';
 import type { GrowingTables } from './growing-tables.js';
 import type { Attachment, Place } from './attachment.js';
 import { type Hook, Hooks } from './hooks.js';
+import { EarlyHooks } from './early-hooks.js';
 import { NetfilterHooks } from './netfilter-hooks.js';
 import type { Pins } from './pins.js';
 
@@ -21,6 +22,14 @@ export interface InterfaceProgramsParts {
   readonly way: Attachment['way'];
 }
 
+/** What host endpoints need besides the programs on interfaces. */
+export interface StackWants {
+  /** Programs in the stack's hooks. */
+  readonly stack: boolean;
+  /** Interfaces with untracked policy. */
+  readonly untracked: ReadonlySet<number>;
+}
+
 /** A workload's interface is served once programs are on both. */
 const placesOf = ({ ifindex }: Link): readonly Place[] => [
   { ifindex, direction: 'ingress' },
@@ -31,7 +40,9 @@ export class InterfacePrograms implements Disposable {
   readonly #parts: InterfaceProgramsParts;
   readonly #hooks: Hooks;
   readonly #stack: NetfilterHooks;
+  readonly #early: EarlyHooks;
   #stackWanted = false;
+  #untracked: ReadonlySet<number> = new Set();
   #active = false;
 
   /** Takes over what an earlier agent left on interfaces. */
@@ -41,6 +52,7 @@ export class InterfacePrograms implements Disposable {
     const isPresent = (ifindex: number): boolean => interfaces.link(ifindex) !== undefined;
     this.#hooks = Hooks.adopt({ pins, log, way, isPresent });
     this.#stack = NetfilterHooks.adopt(parts.pins, parts.log);
+    this.#early = EarlyHooks.adopt(parts.pins, parts.log);
   }
 
   /** Somebody may have taken programs off interfaces: the next run() looks. */
@@ -70,10 +82,11 @@ export class InterfacePrograms implements Disposable {
    * Puts the present generation to work on every interface, and in the stack's hooks if those are wanted; ends all
    * other programs. Failures, a line each.
    */
-  async run({ stack }: { readonly stack: boolean }): Promise<readonly string[]> {
+  async run({ stack, untracked }: StackWants): Promise<readonly string[]> {
     const { pins, present } = this.#parts;
     if (!this.#active) present.generation.pin(pins);
     this.#stackWanted = stack;
+    this.#untracked = untracked;
     const failures = [
       ...(await this.#hooks.apply(this.#wantedHooks(), { sweep: true })),
       ...(await this.#runStack()),
@@ -99,7 +112,12 @@ export class InterfacePrograms implements Disposable {
     if (this.#stackWanted && programs === null) {
       return ['host endpoints are not enforced: BPF programs in netfilter hooks need Linux 6.4'];
     }
-    return this.#stack.apply(this.#stackWanted ? programs : null);
+    const up = new Set(this.#parts.interfaces.hostLinks().map(({ ifindex }) => ifindex));
+    const early = new Set([...this.#untracked].filter((ifindex) => up.has(ifindex)));
+    return [
+      ...(await this.#stack.apply(this.#stackWanted ? programs : null)),
+      ...(await this.#early.apply(this.#parts.present.generation.programs.untracked, early)),
+    ];
   }
 
   #wantedHooks(): readonly Hook[] {
@@ -128,5 +146,6 @@ export class InterfacePrograms implements Disposable {
   [Symbol.dispose](): void {
     this.#hooks[Symbol.dispose]();
     this.#stack[Symbol.dispose]();
+    this.#early[Symbol.dispose]();
   }
 }

@@ -88,9 +88,9 @@ export class NatOutgoing {
   }
 }
 
-/** Removes the table. @throws CommandError when nft is missing or refuses. */
+/** Removes the table. @throws CommandError when there is none, and when nft is missing or refuses. */
 export function removeNatOutgoing(): Promise<void> {
-  return runNft(REMOVE);
+  return runNft(`delete table ${TABLE}\n`);
 }
 
 async function runNft(script: string): Promise<void> {

@@ -38,10 +38,9 @@ export class NetfilterHooks implements Disposable {
     const hooks = new NetfilterHooks(pins, log);
     for (const pinned of pins.hookNames()) {
       const name = NAMES.find((known) => pinned.startsWith(`${known}-`));
+      if (name === undefined) continue;
       const path = pins.hook(pinned);
-      const link = native().BpfLink.openPinned(path);
-      if (name !== undefined) hooks.#of(name).push({ link, path });
-      else link.close();
+      hooks.#of(name).push({ link: native().BpfLink.openPinned(path), path });
     }
     return hooks;
   }
