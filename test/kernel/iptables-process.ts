@@ -28,6 +28,7 @@ const config = (endpointToHostAction: string) => ({
   log: silentLog,
   interfacePrefixes: ['cali'],
   interfaceExclude: ['skipped0'],
+  ipv6: true,
   insertMode: 'insert' as const,
   markMask: 0xffff0000,
   membersMax: 1_048_576,

@@ -1,9 +1,10 @@
 /** Which dataplane this host gets, why, and opening it (contract.md, MARGAY_DATAPLANE). */
 import { existsSync } from 'node:fs';
-import { CodedError } from '../../base/error.js';
+import { CodedError, errorMessage } from '../../base/error.js';
 import type { Log } from '../../base/log.js';
 import { cleanup as cleanupEbpf, removePrograms } from '../../dataplane/ebpf/cleanup.js';
 import { EbpfDataplane } from '../../dataplane/ebpf/driver.js';
+import { removeNatOutgoing } from '../../dataplane/ebpf/nat-outgoing.js';
 import {
   type BackendName,
   detectBackend,
@@ -34,12 +35,14 @@ export function chooseDataplane(wanted: ParameterValues['Dataplane']): Dataplane
     return { dataplane: 'ebpf', reason };
   }
   if (wanted === 'ebpf') throw impossible('eBPF', lines);
-  const backends = (['nft', 'legacy'] as const).filter(isBackendInstalled);
-  if (backends.length === 0) {
+  if (backendsInstalled().length === 0) {
     throw impossible('iptables', [...lines, 'iptables: neither of its backends is installed']);
   }
   return { dataplane: 'iptables', reason: wanted === 'iptables' ? 'asked for' : lines.join('; ') };
 }
+
+const backendsInstalled = (): readonly BackendName[] =>
+  (['nft', 'legacy'] as const).filter(isBackendInstalled);
 
 const impossible = (name: string, lines: readonly string[]): CodedError =>
   new CodedError(
@@ -66,11 +69,20 @@ export function usesIpv6(values: ParameterValues): boolean {
   return values.Ipv6Support && existsSync('/proc/sys/net/ipv6');
 }
 
-export function openDataplane(
+/** Left to choose, a kernel that refuses the programs after all gets rules instead: better than no policy. */
+export async function openDataplane(
   { dataplane }: DataplaneChoice,
   options: OpenOptions,
 ): Promise<AgentDataplane> {
-  return dataplane === 'ebpf' ? openEbpf(options) : openIptables(options);
+  if (dataplane === 'iptables') return openIptables(options);
+  try {
+    return await openEbpf(options);
+  } catch (error) {
+    if (options.values.Dataplane !== 'auto' || backendsInstalled().length === 0) throw error;
+    const reason = errorMessage(error);
+    options.log.warn({ reason }, 'the eBPF dataplane cannot start here, using iptables');
+    return openIptables(options);
+  }
 }
 
 /** What the other dataplane left on this host, once this one enforces. */
@@ -78,6 +90,8 @@ export async function removeOther(
   dataplane: DataplaneChoice['dataplane'],
   { bpfDir, log }: Pick<OpenOptions, 'bpfDir' | 'log'>,
 ): Promise<void> {
+  // Without such a table there is nothing to remove.
+  if (dataplane === 'iptables') await removeNatOutgoing().catch(() => undefined);
   const removed = dataplane === 'ebpf' ? await removeRules() : await removePrograms(bpfDir, log);
   const count = Object.values(removed).reduce((sum, one) => sum + one, 0);
   if (count > 0) log.info(removed, 'the other dataplane has been removed');
@@ -95,6 +109,7 @@ async function openIptables({ values, log }: OpenOptions): Promise<IptablesDatap
     log: log.child({ component: 'iptables' }),
     interfacePrefixes: values.InterfacePrefix,
     interfaceExclude: values.InterfaceExclude,
+    ipv6: usesIpv6(values),
     insertMode: values.ChainInsertMode,
     markMask: values.IptablesMarkMask,
     membersMax: values.MaxIpsetSize,

@@ -147,7 +147,7 @@ async function runAgent(
     ...{ hostname, store, dataplane, log, version: productVersion() },
     reportingIntervalMs: values.ReportingInterval,
     ...{ reportingTtlMs: values.ReportingTTL, missing: missingForEbpf() },
-    afterFirstApply: () => removeOther(choice.dataplane, { bpfDir: settings.bpfDir, log }),
+    afterFirstApply: () => removeOther(dataplane.name, { bpfDir: settings.bpfDir, log }),
     onResource: (update) => {
       watch.onUpdate(update);
       flows?.onResource(update);

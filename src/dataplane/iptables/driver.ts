@@ -34,6 +34,8 @@ export interface IptablesConfig {
   readonly backend: IptablesBackend;
   readonly interfacePrefixes: readonly string[];
   readonly interfaceExclude: readonly string[];
+  /** IPv6 is routed to workloads, too; policy is for both families whatever this says. */
+  readonly ipv6: boolean;
   readonly insertMode: 'insert' | 'append';
   readonly markMask: number;
   readonly membersMax: number;
@@ -97,6 +99,7 @@ export class IptablesDataplane implements Dataplane {
       interfaces,
       connection,
       prefixes,
+      ipv6: config.ipv6,
       log,
     });
     const tables = (): readonly IptablesTable[] =>
@@ -112,7 +115,7 @@ export class IptablesDataplane implements Dataplane {
 
   /** Changes nothing yet for packets: what an earlier agent left goes on deciding until the picture is complete. */
   static async open(config: IptablesConfig): Promise<IptablesDataplane> {
-    enableForwarding();
+    enableForwarding({ ipv6: config.ipv6 });
     const connection = NetlinkConnection.open();
     let dataplane: IptablesDataplane | undefined;
     try {

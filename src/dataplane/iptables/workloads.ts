@@ -19,6 +19,7 @@ export interface WorkloadsParts {
   readonly connection: NetlinkConnection;
   /** Names of workload interfaces start with one of these; for messages. */
   readonly prefixes: readonly string[];
+  readonly ipv6: boolean;
   readonly log: Log;
 }
 
@@ -119,9 +120,9 @@ export class Workloads {
   ): Promise<string | null> {
     const settings = JSON.stringify([interfaceName, mac, addresses]);
     if (this.#configured.get(link.ifindex) === settings) return null;
-    const { connection, log } = this.#parts;
+    const { connection, ipv6, log } = this.#parts;
     try {
-      const wanted = { link, addresses, ...(mac === undefined ? {} : { mac }) };
+      const wanted = { link, ipv6, addresses, ...(mac === undefined ? {} : { mac }) };
       await configureWorkloadInterface(connection, wanted, log);
       answerArp(interfaceName);
       this.#configured.set(link.ifindex, settings);
