@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { formatIp, ipFromBytes } from '../../src/base/net/ip.js';
 import { LOAD_TOOL } from '../lab/load-tool.js';
 
 const run = (file: string, args: readonly string[], input?: string): string =>
@@ -18,29 +19,32 @@ const HOST_MAC = 'ee:ee:ee:ee:ee:ee';
 const NEIGHBOUR_MAC = '02:00:00:00:00:01';
 const ETHERTYPES = { 4: '0800', 6: '86dd' } as const;
 
-/** Priority 300 comes after everything that iptables does. */
+/**
+ * Priority 300 comes after everything that iptables does. With the source, so that what the kernel says of itself, an
+ * ICMP error that happens to carry the same number, is not taken for a packet of ours.
+ */
 const RECORDER = `
 table inet mgyseen {
-  set in4 { typeof ip id; flags dynamic; size 65535; }
-  set in6 { typeof ip6 flowlabel; flags dynamic; size 65535; }
-  set out4 { typeof ip id; flags dynamic; size 65535; }
-  set out6 { typeof ip6 flowlabel; flags dynamic; size 65535; }
+  set in4 { typeof ip id . ip saddr; flags dynamic; size 65535; }
+  set in6 { typeof ip6 flowlabel . ip6 saddr; flags dynamic; size 65535; }
+  set out4 { typeof ip id . ip saddr; flags dynamic; size 65535; }
+  set out6 { typeof ip6 flowlabel . ip6 saddr; flags dynamic; size 65535; }
   chain input {
     type filter hook input priority 300; policy accept;
-    meta nfproto ipv4 add @in4 { ip id }
-    meta nfproto ipv6 add @in6 { ip6 flowlabel }
+    meta nfproto ipv4 add @in4 { ip id . ip saddr }
+    meta nfproto ipv6 add @in6 { ip6 flowlabel . ip6 saddr }
   }
   chain output {
     type filter hook postrouting priority 300; policy accept;
-    meta nfproto ipv4 add @out4 { ip id }
-    meta nfproto ipv6 add @out6 { ip6 flowlabel }
+    meta nfproto ipv4 add @out4 { ip id . ip saddr }
+    meta nfproto ipv6 add @out6 { ip6 flowlabel . ip6 saddr }
   }
 }`;
 
 export interface SentPacket {
   /** From the IP header on. */
   readonly bytes: Buffer;
-  /** Its identification or flow label. */
+  /** Its identification or flow label; known again by it and the source. */
   readonly mark: number;
   /** Interface that it comes in by; null: from a process of the host. */
   readonly from: string | null;
@@ -152,7 +156,7 @@ export class PacketHost implements AsyncDisposable {
     }
     const seen = { process: this.#seen('in'), interface: this.#seen('out') };
     for (const set of ['in4', 'in6', 'out4', 'out6']) this.nft(`flush set inet mgyseen ${set}`);
-    return packets.map(({ bytes, mark, to }) => seen[to].has(`${(bytes[0] ?? 0) >> 4} ${mark}`));
+    return packets.map(({ bytes, mark, to }) => seen[to].has(`${mark} ${sourceOf(bytes)}`));
   }
 
   async forgetConnections(): Promise<void> {
@@ -170,7 +174,7 @@ export class PacketHost implements AsyncDisposable {
       const text = this.inside('nft', '-j', 'list', 'set', 'inet', 'mgyseen', `${what}${family}`);
       const { nftables } = JSON.parse(text) as { nftables: { set?: { elem?: unknown[] } }[] };
       for (const { set } of nftables) {
-        for (const element of set?.elem ?? []) marks.add(`${family} ${elementValue(element)}`);
+        for (const element of set?.elem ?? []) marks.add(elementKey(element));
       }
     }
     return marks;
@@ -185,10 +189,16 @@ export class PacketHost implements AsyncDisposable {
   }
 }
 
-/** An element of a dynamic set is a number, or a number with what else is known of it. */
-function elementValue(element: unknown): unknown {
-  if (typeof element !== 'object' || element === null) return element;
-  return (element as { elem?: { val?: unknown } }).elem?.val;
+function sourceOf(bytes: Buffer): string {
+  const is4 = (bytes[0] ?? 0) >> 4 === 4;
+  const ip = ipFromBytes(is4 ? bytes.subarray(12, 16) : bytes.subarray(8, 24));
+  return ip === null ? '' : formatIp(ip);
+}
+
+/** '7 10.0.0.1'. An element of a dynamic set is a concatenation, or one with what else is known of it. */
+function elementKey(element: unknown): string {
+  const { elem, concat } = element as { elem?: { val?: unknown }; concat?: readonly unknown[] };
+  return elem === undefined ? (concat ?? []).join(' ') : elementKey(elem.val);
 }
 
 class Injector implements Disposable {
