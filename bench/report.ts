@@ -53,7 +53,7 @@ const NOT_MEASURED = `## Not measured
 
 - Real network cards: all links are veths, so drivers, interrupts, hardware offloads and XDP in a driver play no part.
 - More than two CPUs, and contention of many CPUs for one connection table.
-- Traffic between hosts, in overlay or plain, and IPv6.
+- IPv6, end to end and in nanoseconds.
 - Other products on the same machine in the same rounds; plain routing is the only yardstick here.
 - Long runs: what days of churn do to memory and latency.`;
 
