@@ -25,7 +25,7 @@ const workload = (name: string, last: number, host = 'h1'): WorkloadPlan => ({
   labels: { app: name },
   profiles: ['open'],
 });
-const PLAN: LabPlan = {
+export const ONE_HOST: LabPlan = {
   hosts: ['h1'],
   workloads: [workload('client', 1), workload('server', 2)],
 };
@@ -38,7 +38,7 @@ const twoHosts = (workloadMtu: number): LabPlan => ({
   environment: { NO_DEFAULT_POOLS: 'true' },
 });
 
-const OPEN_PROFILE = {
+export const OPEN_PROFILE = {
   apiVersion: 'projectcalico.org/v3',
   kind: 'Profile',
   metadata: { name: 'open' },
@@ -163,7 +163,7 @@ class Topology implements AsyncDisposable {
   }
 
   static async open(configuration: Configuration): Promise<Topology> {
-    const lab = await Lab.build(configuration.plan ?? PLAN);
+    const lab = await Lab.build(configuration.plan ?? ONE_HOST);
     try {
       await configuration.build(lab);
       const { netns } = lab.workload('server');
@@ -217,6 +217,8 @@ export interface Comparison {
   readonly rate: number;
   /** Of this configuration to the first, within the same round. */
   readonly ratio: Interval;
+  /** What a transaction takes longer than with the first, within the same round. Of streams without meaning. */
+  readonly addedMicroseconds: Interval;
   /** Rounds in which it was faster than the first. */
   readonly wins: number;
   readonly rounds: number;
@@ -289,6 +291,9 @@ function summarise(
       configuration: configuration.name,
       rate: median(own),
       ratio: bootstrapMedian(ratios),
+      addedMicroseconds: bootstrapMedian(
+        own.map((rate, round) => 1e6 / rate - 1e6 / (reference[round] ?? Number.NaN)),
+      ),
       wins: ratios.filter((ratio) => ratio > 1).length,
       rounds: own.length,
     };
