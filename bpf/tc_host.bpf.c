@@ -49,7 +49,7 @@ mgy_global int mgy_tracked6(struct __sk_buff *skb, const struct mgy_pkt6 *pkt)
 static __always_inline int mgy_is_tracked(struct __sk_buff *skb, const struct mgy_pkt *pkt,
 					  const struct mgy_hep *hep, enum mgy_reason parsed, const int v6)
 {
-	if (mgy_likely(!mgy_stage_set(hep, MGY_STAGE_PRE_DNAT)) || parsed != MGY_OK_PASS)
+	if (mgy_likely(!mgy_stage_set(hep, MGY_STAGE_PRE_DNAT, v6)) || parsed != MGY_OK_PASS)
 		return 0;
 	return v6 ? mgy_tracked6(skb, MGY_PKT6(pkt)) : mgy_tracked4(skb, pkt);
 }
@@ -70,9 +70,9 @@ static __always_inline int mgy_new_from_net_ip(struct __sk_buff *skb, const stru
 	c.untracked = mgy_is_untracked(skb);
 	c.accepted = c.untracked;
 	reason = c.accepted || mgy_is_tracked(skb, pkt, c.hep, parsed, v6) ? MGY_OK_PASS
-									   : mgy_ask_pre_dnat(pkt, parsed, &c);
+									   : mgy_ask_pre_dnat(pkt, parsed, &c, v6);
 	if (reason == MGY_OK_PASS)
-		reason = mgy_settle(pkt, &c, mgy_judge_from_net(pkt, parsed, &c), v6);
+		reason = mgy_settle(pkt, &c, mgy_judge_from_net(pkt, parsed, &c, v6), v6);
 	/* Whatever goes to the stack meets the later stages there. */
 	if (c.accepted && (reason == MGY_OK_PASS || !c.new.fwd))
 		skb->mark |= mgy_config.mark_accepted | (c.untracked ? mgy_config.mark_untracked : 0);

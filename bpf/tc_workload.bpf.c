@@ -34,7 +34,7 @@ static __always_inline int mgy_new_from_wl_ip(struct __sk_buff *skb, const struc
 	c.src = mgy_source_of(pkt, v6);
 	c.dst = mgy_destination_of(pkt, v6);
 	c.ct = ct;
-	reason = mgy_settle(pkt, &c, mgy_judge_from_wl(skb, pkt, &c), v6);
+	reason = mgy_settle(pkt, &c, mgy_judge_from_wl(skb, pkt, &c, v6), v6);
 	mgy_report(skb, pkt, reason, &c.verdict, v6);
 	if (reason != MGY_OK_NEW)
 		return mgy_drop(skb, reason);

@@ -105,6 +105,13 @@ export interface TestRunResult {
   readonly context: Uint8Array;
 }
 
+export interface NetfilterPlace {
+  readonly family: number;
+  readonly hook: number;
+  readonly priority: number;
+  readonly reassemble: boolean;
+}
+
 export class BpfProgram {
   static openPinned(path: string): BpfProgram;
   readonly fd: number;
@@ -122,8 +129,9 @@ export class BpfProgram {
   /**
    * SEC("netfilter") program, Linux 6.4: family NFPROTO_* (IPv4 2, IPv6 10), hook NF_INET_* (0 to 4). EBUSY if another
    * program has this priority there. Such a link cannot be updated: attach the next beside it, then detach this one.
+   * `reassemble`: the hook sees whole datagrams (Linux 6.6; before EINVAL or EOPNOTSUPP).
    */
-  attachNetfilter(family: number, hook: number, priority: number): Promise<BpfLink>;
+  attachNetfilter(place: NetfilterPlace): Promise<BpfLink>;
   close(): void;
 }
 export function detachClsact(

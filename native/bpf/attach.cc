@@ -52,6 +52,7 @@ SysError CreateLink(LinkRequest& request) {
     options.netfilter.pf = request.hook.family;
     options.netfilter.hooknum = request.hook.number;
     options.netfilter.priority = request.hook.priority;
+    options.netfilter.flags = request.hook.reassemble ? BPF_F_NETFILTER_IP_DEFRAG : 0;
   }
   const int fd = bpf_link_create(request.program->get(), static_cast<int>(request.ifindex),
                                  request.type, is_hook ? &options : nullptr);

@@ -15,6 +15,7 @@ struct NetfilterHook {
   uint32_t family = 0;  // NFPROTO_*
   uint32_t number = 0;  // NF_INET_*
   int32_t priority = 0;
+  bool reassemble = false;  // datagrams come whole: Linux 6.6
 };
 
 /** A program to be linked to a device, or to a hook of the stack. For a pool thread. */

@@ -110,14 +110,17 @@ Napi::Value BpfProgram::AttachNetfilter(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   SharedFd fd = OpenFd(env);
   if (fd == nullptr) return env.Undefined();
-  auto family = ToU32(env, info[0], "family");
+  if (!info[0].IsObject()) return ThrowType(env, "place must be an object"), env.Undefined();
+  const Napi::Object place = info[0].As<Napi::Object>();
+  auto family = ToU32(env, place.Get("family"), "family");
   if (!family) return env.Undefined();
-  auto number = ToU32(env, info[1], "hook");
+  auto number = ToU32(env, place.Get("hook"), "hook");
   if (!number) return env.Undefined();
-  if (!info[2].IsNumber()) return ThrowType(env, "priority must be a number"), env.Undefined();
-  const int32_t priority = info[2].As<Napi::Number>().Int32Value();
+  const Napi::Value priority = place.Get("priority");
+  if (!priority.IsNumber()) return ThrowType(env, "priority must be a number"), env.Undefined();
+  const bool reassemble = place.Get("reassemble").ToBoolean();
   return AttachInPool(env, {fd, AddonState::Of(env)->netns, 0, BPF_NETFILTER,
-                            {*family, *number, priority}});
+                            {*family, *number, priority.As<Napi::Number>().Int32Value(), reassemble}});
 }
 
 Napi::Value BpfProgram::AttachClsact(const Napi::CallbackInfo& info) {

@@ -45,11 +45,15 @@ describe('the collector', () => {
   });
 });
 
+const PROGRAMS = [
+  ...['mgy_from_wl', 'mgy_to_wl', 'mgy_from_net', 'mgy_to_tunnel', 'mgy_xdp', 'mgy_gc'],
+  ...['mgy_nf_in', 'mgy_nf_fwd', 'mgy_nf_out', 'mgy_nf_in6', 'mgy_nf_fwd6', 'mgy_nf_out6'],
+];
+
 describe('the object', () => {
   test(`no program costs the verifier more than ${VERIFIED_MAX} instructions`, async () => {
     const world = await w.BpfWorld.open(links);
-    const names = ['mgy_from_wl', 'mgy_to_wl', 'mgy_from_net', 'mgy_gc'];
-    const figures = names.map((name) => ({ ...world.program(name).info(), name }));
+    const figures = PROGRAMS.map((name) => ({ ...world.program(name).info(), name }));
     process.stderr.write(
       `${figures.map((f) => `${f.name}: ${f.verifiedInsns} verified, ${f.jitedBytes} B`).join('\n')}\n`,
     );

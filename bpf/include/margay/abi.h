@@ -155,7 +155,7 @@ enum mgy_block {
 /*
  * Policy of host endpoints, by interface: mgy_hif says which record an interface has. Record 1 is that of all
  * workload interfaces (a wildcard's), others belong to one host interface each. A policy set of 0: the stage has
- * no say there.
+ * no say there. IPv6 has sets of its own.
  */
 enum mgy_stage {
 	MGY_STAGE_UNTRACKED_IN,
@@ -168,23 +168,25 @@ enum mgy_stage {
 	MGY_STAGES,
 };
 #define MGY_HEP_WORKLOADS 1
+#define MGY_STAGES_IP6 8
 struct mgy_hep {
-	__u32 ps[8]; /* by mgy_stage: index into mgy_ps */
+	__u32 ps[16]; /* by mgy_stage, IPv6: + MGY_STAGES_IP6: index into mgy_ps */
 };
-_Static_assert(sizeof(struct mgy_hep) == 32, "mgy_hep is ABI: bump the map's version");
+_Static_assert(sizeof(struct mgy_hep) == 64, "mgy_hep is ABI: bump the map's version");
 
-/* A failsafe port. The list ends with the first entry of protocol 0. */
-#define MGY_FAILSAFES 128
+/* A failsafe port: key of a trie of prefixes. What it holds a prefix of is a failsafe. */
+#define MGY_FAILSAFES 1024
+#define MGY_FAILSAFE_PORT_BITS 32 /* up to the port: any address of either family */
+#define MGY_FAILSAFE_NET_BITS 64  /* up to the address; the length of its prefix comes on top */
 struct mgy_failsafe {
-	__u8 out;    /* 0: inbound list, the address is the source; 1: outbound, the destination */
+	__u32 bits;    /* of what follows, how many count */
+	__u8 out;      /* 0: inbound list, the address is the source; 1: outbound, the destination */
 	__u8 proto;
-	__u8 family; /* 0: any address; 4 or 6: those in addr/prefix */
-	__u8 prefix;
-	__u16 port;  /* host order */
-	__u16 pad;
+	__u16 port;    /* be */
+	__u32 family;  /* 4 or 6 */
 	__u32 addr[4]; /* be; IPv4 in the first word */
 };
-_Static_assert(sizeof(struct mgy_failsafe) == 24, "mgy_failsafe is ABI: bump the map's version");
+_Static_assert(sizeof(struct mgy_failsafe) == 28, "mgy_failsafe is ABI: bump the map's version");
 
 /* Connection. a is the numerically lower (address, port) in host order; ICMP echo: both ports are the identifier;
  * pad is 0, except for ICMP queries other than echo: the type of the request. */

@@ -230,12 +230,30 @@ static mgy_noinline struct mgy_ct_val *mgy_ct_related(struct __sk_buff *skb, con
 	return icmp ? mgy_ct_quoted(&quoted, icmp, inner_ba) : 0;
 }
 
+/* As mgy_ct_quoted(): `ends` are source and destination, `head` what follows the quoted chain of headers. */
+static __always_inline struct mgy_ct_val *mgy_ct_quoted6(const __u64 *ends, __u8 proto, const __u8 *head,
+							 int *inner_ba)
+{
+	struct mgy_ct6_key key __attribute__((aligned(8))) = {};
+	__u32 ports = 0;
+
+	if (proto == MGY_ICMP6) {
+		if (head[0] != MGY_ICMP6_ECHO && head[0] != MGY_ICMP6_REPLY)
+			return 0;
+		__builtin_memcpy(&ports, head + 4, 2);
+		ports |= ports << 16;
+	} else if (proto == MGY_TCP || proto == MGY_UDP || proto == MGY_SCTP) {
+		__builtin_memcpy(&ports, head, sizeof(ports));
+	}
+	*inner_ba = mgy_key6_set(&key, ends, ends + 2, ports, proto, 0);
+	return bpf_map_lookup_elem(&mgy_ct6_v1, &key);
+}
+
 /* The same for ICMPv6. The quoted packet may have extension headers of its own; a later fragment has no ports. */
 static mgy_noinline struct mgy_ct_val *mgy_ct_related6(struct __sk_buff *skb, const struct mgy_pkt *pkt,
 						       int *inner_ba)
 {
-	struct mgy_ct6_key key __attribute__((aligned(8))) = {};
-	__u32 at = (pkt->l4_off & MGY_L4_OFF_MAX) + MGY_ICMP_LEN, ports = 0;
+	__u32 at = (pkt->l4_off & MGY_L4_OFF_MAX) + MGY_ICMP_LEN;
 	struct mgy_chain chain = {};
 	__u64 ends[4];
 	__u8 head[8];
@@ -247,18 +265,10 @@ static mgy_noinline struct mgy_ct_val *mgy_ct_related6(struct __sk_buff *skb, co
 		return 0;
 	if (mgy_walk_chain(skb, at + MGY_IP6_LEN, head[6], &chain) != MGY_OK_PASS || chain.fragment == 2)
 		return 0;
-	if (chain.proto == MGY_TCP || chain.proto == MGY_UDP || chain.proto == MGY_SCTP) {
-		if (bpf_skb_load_bytes(skb, chain.at, &ports, sizeof(ports)))
-			return 0;
-	} else if (chain.proto == MGY_ICMP6) {
-		if (bpf_skb_load_bytes(skb, chain.at, head, sizeof(head)) ||
-		    (head[0] != MGY_ICMP6_ECHO && head[0] != MGY_ICMP6_REPLY))
-			return 0;
-		__builtin_memcpy(&ports, head + 4, 2);
-		ports |= ports << 16;
-	}
-	*inner_ba = mgy_key6_set(&key, ends, ends + 2, ports, chain.proto, 0);
-	return bpf_map_lookup_elem(&mgy_ct6_v1, &key);
+	/* Errors quote as much as fits (RFC 4443 2.4 c). */
+	if (bpf_skb_load_bytes(skb, chain.at, head, sizeof(head)))
+		return 0;
+	return mgy_ct_quoted6(ends, chain.proto, head, inner_ba);
 }
 
 static __always_inline struct mgy_ct_val *mgy_ct_related_ip(struct __sk_buff *skb, const struct mgy_pkt *pkt,

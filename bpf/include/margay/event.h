@@ -209,6 +209,17 @@ mgy_global int mgy_report_seen(const struct mgy_seen *seen, const struct mgy_pkt
 	return 0;
 }
 
+static __always_inline void mgy_see_ends(struct mgy_seen *seen, const struct mgy_pkt *pkt, const int v6)
+{
+	if (v6) {
+		__builtin_memcpy(seen->src, MGY_PKT6(pkt)->src, sizeof(seen->src));
+		__builtin_memcpy(seen->dst, MGY_PKT6(pkt)->dst, sizeof(seen->dst));
+	} else {
+		seen->src[0] = pkt->src;
+		seen->dst[0] = pkt->dst;
+	}
+}
+
 /* `v6` is a constant where this is inlined: what the verifier lets us read depends on it. */
 static __always_inline void mgy_report(struct __sk_buff *skb, const struct mgy_pkt *pkt,
 				       enum mgy_reason reason, const struct mgy_verdict *verdict, const int v6)
@@ -217,13 +228,7 @@ static __always_inline void mgy_report(struct __sk_buff *skb, const struct mgy_p
 
 	seen.ifindex = skb->ifindex;
 	seen.len = skb->len;
-	if (v6) {
-		__builtin_memcpy(seen.src, MGY_PKT6(pkt)->src, sizeof(seen.src));
-		__builtin_memcpy(seen.dst, MGY_PKT6(pkt)->dst, sizeof(seen.dst));
-	} else {
-		seen.src[0] = pkt->src;
-		seen.dst[0] = pkt->dst;
-	}
+	mgy_see_ends(&seen, pkt, v6);
 	mgy_report_seen(&seen, pkt, reason, verdict);
 }
 #endif

@@ -13,7 +13,7 @@ static __always_inline const struct mgy_hep *mgy_hep_of(__u32 ifindex)
 {
 	__u32 *i = bpf_map_lookup_elem(&mgy_hif_v1, &ifindex);
 
-	return i ? bpf_map_lookup_elem(&mgy_hep_v1, i) : 0;
+	return i ? bpf_map_lookup_elem(&mgy_hep_v2, i) : 0;
 }
 
 /* Record of all workload interfaces, and of the tunnel: a wildcard's, if there is one. */
@@ -21,16 +21,18 @@ static __always_inline const struct mgy_hep *mgy_hep_inside(void)
 {
 	__u32 i = MGY_HEP_WORKLOADS;
 
-	return bpf_map_lookup_elem(&mgy_hep_v1, &i);
+	return bpf_map_lookup_elem(&mgy_hep_v2, &i);
 }
 
 /* In the packet's metadata, from mgy_xdp to mgy_from_net: untracked policy has let it in. */
 #define MGY_META_UNTRACKED 0x6d677901u
 
 /* Policy set of a stage; 0: it has no say. */
-static __always_inline __u32 mgy_stage_set(const struct mgy_hep *hep, enum mgy_stage stage)
+static __always_inline __u32 mgy_stage_set(const struct mgy_hep *hep, enum mgy_stage stage, int v6)
 {
-	return hep ? MGY_READ_ONCE(hep->ps[stage]) : 0;
+	if (!hep)
+		return 0;
+	return v6 ? MGY_READ_ONCE(hep->ps[MGY_STAGES_IP6 + stage]) : MGY_READ_ONCE(hep->ps[stage]);
 }
 
 /* What a stage is asked about. `l4` is dst << 16 | src. */
@@ -48,6 +50,26 @@ mgy_global __u64 mgy_known_of(__u32 address_be)
 	return info ? MGY_KNOWN | (__u64)info->flags << 32 | info->cls : 0;
 }
 
+/* The same of an IPv6 address, in host order. */
+mgy_global __u64 mgy_known6_of(__u64 hi, __u64 lo)
+{
+	__u32 i = mgy_find6(hi, lo);
+	const struct mgy_info *info = bpf_map_lookup_elem(&mgy_info_v1, &i);
+
+	return info ? MGY_KNOWN | (__u64)info->flags << 32 | info->cls : 0;
+}
+
+/* Of one end of a packet, as mgy_known_of(). */
+static __always_inline __u64 mgy_known_end(const struct mgy_pkt *pkt, int source, const int v6)
+{
+	const __u64 *address;
+
+	if (!v6)
+		return mgy_known_of(source ? pkt->src : pkt->dst);
+	address = source ? MGY_PKT6(pkt)->src : MGY_PKT6(pkt)->dst;
+	return mgy_known6_of(bpf_be64_to_cpu(address[0]), bpf_be64_to_cpu(address[1]));
+}
+
 /* L4 classes of a packet: dst << 16 | src. */
 mgy_global __u32 mgy_l4_pair(const struct mgy_pkt *pkt)
 {
@@ -60,9 +82,9 @@ mgy_global __u32 mgy_l4_pair(const struct mgy_pkt *pkt)
 }
 
 /* 0 if the tables have no record of an address: the caller drops. */
-static __always_inline int mgy_classes_of(const struct mgy_pkt *pkt, struct mgy_classes *classes)
+static __always_inline int mgy_classes_of(const struct mgy_pkt *pkt, struct mgy_classes *classes, const int v6)
 {
-	__u64 src = mgy_known_of(pkt->src), dst = mgy_known_of(pkt->dst);
+	__u64 src = mgy_known_end(pkt, 1, v6), dst = mgy_known_end(pkt, 0, v6);
 
 	classes->src = src;
 	classes->dst = dst;
@@ -89,33 +111,22 @@ static __always_inline enum mgy_reason mgy_ask_stage(__u32 ps, int ingress, cons
 	return reason == MGY_DROP_POLICY_IN ? denial : reason;
 }
 
-/* Leading `prefix` bits of two addresses are the same. */
-static __always_inline int mgy_same_net4(__u32 a_be, __u32 b_be, __u32 prefix)
+/* Is this port of the packet's, with the address of the end that the list is about, a failsafe? */
+static __always_inline int mgy_failsafe_of(const struct mgy_pkt *pkt, int out, __u16 port_be, int source,
+					   const int v6)
 {
-	if (!prefix)
-		return 1;
-	return !((bpf_ntohl(a_be) ^ bpf_ntohl(b_be)) >> ((32 - prefix) & 31));
-}
+	struct mgy_failsafe key = {};
 
-/* Is there a failsafe port in one of the lists? `peer` is the other end's address, in network order. */
-mgy_global int mgy_failsafe(__u32 out, __u32 proto, __u32 port, __u32 peer)
-{
-	__u32 i, at;
-
-	for (i = 0; i < MGY_FAILSAFES; i++) {
-		struct mgy_failsafe *entry;
-
-		at = i;
-		entry = bpf_map_lookup_elem(&mgy_failsafe_v1, &at);
-		if (!entry || !entry->proto)
-			return 0;
-		if (entry->out != out || entry->proto != proto || entry->port != port)
-			continue;
-		if (!entry->family ||
-		    (entry->family == 4 && mgy_same_net4(entry->addr[0], peer, entry->prefix)))
-			return 1;
-	}
-	return 0;
+	key.bits = MGY_FAILSAFE_NET_BITS + 128;
+	key.out = !!out;
+	key.proto = pkt->proto;
+	key.port = port_be;
+	key.family = v6 ? 6 : 4;
+	if (v6)
+		__builtin_memcpy(key.addr, source ? MGY_PKT6(pkt)->src : MGY_PKT6(pkt)->dst, sizeof(key.addr));
+	else
+		key.addr[0] = source ? pkt->src : pkt->dst;
+	return !!bpf_map_lookup_elem(&mgy_failsafe_v2, &key);
 }
 
 static __always_inline int mgy_has_ports(const struct mgy_pkt *pkt)
@@ -124,24 +135,23 @@ static __always_inline int mgy_has_ports(const struct mgy_pkt *pkt)
 }
 
 /* Sent to a failsafe port of this host. */
-static __always_inline int mgy_failsafe_in(const struct mgy_pkt *pkt)
+static __always_inline int mgy_failsafe_in(const struct mgy_pkt *pkt, const int v6)
 {
-	return mgy_has_ports(pkt) && mgy_failsafe(0, pkt->proto, bpf_ntohs(pkt->dport), pkt->src);
+	return mgy_has_ports(pkt) && mgy_failsafe_of(pkt, 0, pkt->dport, 1, v6);
 }
 
 /* The untracked stage sees replies too: their source port is looked for in the other list. */
-static __always_inline int mgy_failsafe_either(const struct mgy_pkt *pkt, int ingress)
+static __always_inline int mgy_failsafe_either(const struct mgy_pkt *pkt, int ingress, const int v6)
 {
 	if (!mgy_has_ports(pkt))
 		return 0;
-	if (mgy_failsafe(!ingress, pkt->proto, bpf_ntohs(pkt->dport), ingress ? pkt->src : pkt->dst))
-		return 1;
-	return mgy_failsafe(ingress, pkt->proto, bpf_ntohs(pkt->sport), ingress ? pkt->src : pkt->dst);
+	return mgy_failsafe_of(pkt, !ingress, pkt->dport, ingress, v6) ||
+	       mgy_failsafe_of(pkt, ingress, pkt->sport, ingress, v6);
 }
 
 /* Sent by this host to a failsafe port. */
-static __always_inline int mgy_failsafe_out(const struct mgy_pkt *pkt)
+static __always_inline int mgy_failsafe_out(const struct mgy_pkt *pkt, const int v6)
 {
-	return mgy_has_ports(pkt) && mgy_failsafe(1, pkt->proto, bpf_ntohs(pkt->dport), pkt->dst);
+	return mgy_has_ports(pkt) && mgy_failsafe_of(pkt, 1, pkt->dport, 0, v6);
 }
 #endif

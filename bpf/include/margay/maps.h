@@ -28,8 +28,15 @@ MGY_ARRAY(mgy_l4_v1, MGY_L4_ELEMENTS, struct mgy_l4page);
 MGY_ARRAY(mgy_ps_v1, 2048, __u64);
 MGY_ARRAY(mgy_arena_v1, 16384, struct mgy_line);
 
-MGY_ARRAY(mgy_hep_v1, 1024, struct mgy_hep);
-MGY_ARRAY(mgy_failsafe_v1, MGY_FAILSAFES, struct mgy_failsafe);
+MGY_ARRAY(mgy_hep_v2, 1024, struct mgy_hep);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, MGY_FAILSAFES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mgy_failsafe);
+	__type(value, __u8);
+} mgy_failsafe_v2 __weak SEC(".maps");
 
 /* Interface to index into mgy_hep. Absent: a host interface without host endpoint. */
 struct {

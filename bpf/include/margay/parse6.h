@@ -66,49 +66,82 @@ static __always_inline int mgy_is_extension(__u8 next)
 	       next == MGY_EXT_AUTHENTICATION || next == MGY_EXT_DESTINATION;
 }
 
+/* Where a walk along the chain is. */
+struct mgy_chain_walk {
+	__u32 at, next;
+	__u32 first; /* where it began */
+};
+
+/* Has come to the end; *chain holds. */
+static __always_inline int mgy_chain_ends(const struct mgy_chain_walk *walk, struct mgy_chain *chain)
+{
+	if (mgy_is_extension(walk->next) && chain->fragment != 2)
+		return 0;
+	chain->at = walk->at;
+	chain->proto = walk->next;
+	return 1;
+}
+
+/* Another header may be read. */
+static __always_inline int mgy_chain_goes_on(const struct mgy_chain_walk *walk)
+{
+	return walk->at < walk->first + MGY_EXT_BYTES_MAX &&
+	       (walk->next != MGY_EXT_HOP_BY_HOP || walk->at == walk->first);
+}
+
 /*
- * Walks the chain that starts with header `next` at `at`. MGY_OK_PASS: *chain holds. A routing header that has not
- * come to its end is refused: policy would be asked about another destination than the last. So is a hop-by-hop
- * header anywhere but in front, and a fragment header inside a fragment.
+ * Past the header whose first 8 bytes are at `header`. MGY_OK_PASS, or why to drop: a routing header that has not come
+ * to its end is refused, as policy would be asked about another destination than the last. So is a hop-by-hop header
+ * anywhere but in front, and a fragment header inside a fragment.
  */
+static __always_inline enum mgy_reason mgy_chain_step(const __u8 *header, struct mgy_chain_walk *walk,
+						      struct mgy_chain *chain)
+{
+	__u32 len = ((__u32)header[1] + 1) * 8;
+
+	if (walk->next == MGY_EXT_FRAGMENT) {
+		__u32 word = (__u32)header[2] << 8 | header[3];
+
+		if (chain->fragment)
+			return MGY_DROP_EXTENSION;
+		len = 8;
+		chain->offset = word & 0xfff8;
+		/* Offset 0 and no more to come: a whole datagram (RFC 6946). */
+		if (word & 0xfff9)
+			chain->fragment = chain->offset ? 2 : 1;
+		__builtin_memcpy(&chain->identification, header + 4, 4);
+	} else if (walk->next == MGY_EXT_AUTHENTICATION) {
+		len = ((__u32)header[1] + 2) * 4;
+	} else if (walk->next == MGY_EXT_ROUTING && header[3]) {
+		return MGY_DROP_EXTENSION;
+	} else if (walk->next == MGY_EXT_HOP_BY_HOP) {
+		chain->options = 1;
+	}
+	walk->next = header[0];
+	walk->at += len;
+	return MGY_OK_PASS;
+}
+
+/* Walks the chain that starts with header `next` at `at`. MGY_OK_PASS: *chain holds; else why to drop. */
 mgy_global int mgy_walk_chain(struct __sk_buff *skb, __u32 at, __u32 next, struct mgy_chain *chain)
 {
-	__u32 i, len, end = at + MGY_EXT_BYTES_MAX, first = at;
+	struct mgy_chain_walk walk = { .at = at, .next = next, .first = at };
+	enum mgy_reason reason;
 	__u8 header[8];
+	__u32 i;
 
 	if (!chain)
 		return MGY_DROP_EXTENSION;
 	for (i = 0; i < MGY_EXT_HEADERS_MAX; i++) {
-		if (!mgy_is_extension(next) || (chain->fragment == 2)) {
-			chain->at = at;
-			chain->proto = next;
+		if (mgy_chain_ends(&walk, chain))
 			return MGY_OK_PASS;
-		}
-		if (at >= end || (next == MGY_EXT_HOP_BY_HOP && at != first))
+		if (!mgy_chain_goes_on(&walk))
 			return MGY_DROP_EXTENSION;
-		if (bpf_skb_load_bytes(skb, at, header, sizeof(header)))
+		if (bpf_skb_load_bytes(skb, walk.at, header, sizeof(header)))
 			return MGY_DROP_SHORT;
-		len = ((__u32)header[1] + 1) * 8;
-		if (next == MGY_EXT_FRAGMENT) {
-			__u32 word = (__u32)header[2] << 8 | header[3];
-
-			if (chain->fragment)
-				return MGY_DROP_EXTENSION;
-			len = 8;
-			chain->offset = word & 0xfff8;
-			/* Offset 0 and no more to come: a whole datagram (RFC 6946). */
-			if (word & 0xfff9)
-				chain->fragment = chain->offset ? 2 : 1;
-			__builtin_memcpy(&chain->identification, header + 4, 4);
-		} else if (next == MGY_EXT_AUTHENTICATION) {
-			len = ((__u32)header[1] + 2) * 4;
-		} else if (next == MGY_EXT_ROUTING && header[3]) {
-			return MGY_DROP_EXTENSION;
-		} else if (next == MGY_EXT_HOP_BY_HOP) {
-			chain->options = 1;
-		}
-		next = header[0];
-		at += len;
+		reason = mgy_chain_step(header, &walk, chain);
+		if (reason != MGY_OK_PASS)
+			return reason;
 	}
 	return MGY_DROP_EXTENSION;
 }
@@ -138,6 +171,16 @@ static __always_inline int mgy_key6_set(struct mgy_ct6_key *key, const __u64 *sr
 	return ba;
 }
 
+/* The key of a packet whose addresses and ports are known. */
+static __always_inline void mgy_take_key6(struct mgy_pkt6 *pkt6)
+{
+	struct mgy_pkt *pkt = &pkt6->pkt;
+
+	pkt->ba = mgy_key6_set(&pkt6->key, pkt6->src, pkt6->dst,
+			       (__u32)(pkt->proto == MGY_ICMP6 ? pkt->sport : pkt->dport) << 16 | pkt->sport,
+			       pkt->proto, 0);
+}
+
 static __always_inline int mgy_is_icmp6_error(__u8 type)
 {
 	return type >= MGY_ICMP6_UNREACHABLE && type <= MGY_ICMP6_PARAMETER;
@@ -150,17 +193,8 @@ static __always_inline int mgy_is_neighbor(__u8 type)
 	       type == MGY_ICMP6_NA;
 }
 
-static __always_inline enum mgy_reason mgy_parse_icmp6(struct __sk_buff *skb, struct mgy_pkt *pkt,
-						       __u32 room)
+static __always_inline enum mgy_reason mgy_take_icmp6(struct mgy_pkt *pkt, const struct mgy_icmp *icmp)
 {
-	struct mgy_icmp *icmp;
-	__u32 at = pkt->l4_off & MGY_L4_OFF_MAX;
-
-	if (room < MGY_ICMP_LEN || !mgy_have(skb, at + MGY_ICMP_LEN))
-		return MGY_DROP_SHORT;
-	icmp = MGY_AT(skb, at, struct mgy_icmp);
-	if (!icmp)
-		return MGY_DROP_SHORT;
 	pkt->x = (__u16)icmp->type << 8 | icmp->code;
 	pkt->dport = bpf_htons(pkt->x);
 	if (mgy_is_icmp6_error(icmp->type)) {
@@ -179,6 +213,18 @@ static __always_inline enum mgy_reason mgy_parse_icmp6(struct __sk_buff *skb, st
 	}
 	pkt->sport = icmp->id;
 	return MGY_OK_PASS;
+}
+
+static __always_inline enum mgy_reason mgy_parse_icmp6(struct __sk_buff *skb, struct mgy_pkt *pkt,
+						       __u32 room)
+{
+	struct mgy_icmp *icmp;
+	__u32 at = pkt->l4_off & MGY_L4_OFF_MAX;
+
+	if (room < MGY_ICMP_LEN || !mgy_have(skb, at + MGY_ICMP_LEN))
+		return MGY_DROP_SHORT;
+	icmp = MGY_AT(skb, at, struct mgy_icmp);
+	return icmp ? mgy_take_icmp6(pkt, icmp) : MGY_DROP_SHORT;
 }
 
 static __always_inline enum mgy_reason mgy_parse_l4_of6(struct __sk_buff *skb, struct mgy_pkt *pkt,
@@ -259,9 +305,7 @@ static __always_inline enum mgy_reason mgy_parse_ip6(struct __sk_buff *skb, stru
 	reason = mgy_parse_l4_of6(skb, pkt, total - at);
 	if (reason != MGY_OK_PASS)
 		return reason;
-	pkt->ba = mgy_key6_set(&pkt6->key, pkt6->src, pkt6->dst,
-			       (__u32)(pkt->proto == MGY_ICMP6 ? pkt->sport : pkt->dport) << 16 | pkt->sport,
-			       pkt->proto, 0);
+	mgy_take_key6(pkt6);
 	return MGY_OK_PASS;
 }
 #endif

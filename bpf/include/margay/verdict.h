@@ -63,19 +63,19 @@ static __always_inline __u32 mgy_trace(__u32 cell)
  * Before addresses are translated. MGY_OK_PASS: go on, c->accepted tells whether the host endpoint asks no more
  * of the packet. Else: drop. `parsed` is what the parser said.
  */
-static __always_inline enum mgy_reason mgy_ask_pre_dnat(const struct mgy_pkt *pkt,
-							enum mgy_reason parsed, struct mgy_case *c)
+static __always_inline enum mgy_reason mgy_ask_pre_dnat(const struct mgy_pkt *pkt, enum mgy_reason parsed,
+							struct mgy_case *c, const int v6)
 {
-	__u32 ps = mgy_stage_set(c->hep, MGY_STAGE_PRE_DNAT);
+	__u32 ps = mgy_stage_set(c->hep, MGY_STAGE_PRE_DNAT, v6);
 	struct mgy_classes classes = {};
 	enum mgy_reason reason;
 
 	if (mgy_likely(!ps) || (c->ct && mgy_ct_established(pkt, c->ct->flags)))
 		return MGY_OK_PASS;
 	/* A fragment does not tell its ports: it could be what policy denies. */
-	if (parsed != MGY_OK_PASS)
+	if (parsed != MGY_OK_PASS && parsed != MGY_DROP_SCOPE)
 		return parsed;
-	if (mgy_failsafe_in(pkt))
+	if (mgy_failsafe_in(pkt, v6))
 		return MGY_OK_PASS;
 	if (!c->src || !c->dst)
 		return MGY_DROP_NO_POLICY_SET;
@@ -94,10 +94,10 @@ static __always_inline enum mgy_reason mgy_ask_pre_dnat(const struct mgy_pkt *pk
  * leaves by. What goes through the stack is asked there. MGY_OK_NEW or why to drop.
  */
 static __always_inline enum mgy_reason mgy_ask_forward(struct mgy_case *c, const struct mgy_hep *out,
-						       const struct mgy_l4 *l4)
+						       const struct mgy_l4 *l4, const int v6)
 {
-	__u32 in = c->accepted ? 0 : mgy_stage_set(c->hep, MGY_STAGE_FORWARD_IN);
-	__u32 ps = mgy_stage_set(out, MGY_STAGE_FORWARD_OUT);
+	__u32 in = c->accepted ? 0 : mgy_stage_set(c->hep, MGY_STAGE_FORWARD_IN, v6);
+	__u32 ps = mgy_stage_set(out, MGY_STAGE_FORWARD_OUT, v6);
 	struct mgy_classes classes = {};
 	enum mgy_reason reason;
 
@@ -114,13 +114,18 @@ static __always_inline enum mgy_reason mgy_ask_forward(struct mgy_case *c, const
 }
 
 /* By which interface a packet with this forward action leaves; NULL: the stack decides, and asks. */
-static __always_inline const struct mgy_hep *mgy_hep_towards(__u32 fwd)
+static __always_inline const struct mgy_hep *mgy_hep_towards(__u32 fwd, const int v6)
 {
 	__u32 i = MGY_FWD_ARG(fwd);
 	struct mgy_nh *nh;
 
 	if (fwd >> MGY_FWD_SHIFT != MGY_FWD_NH)
 		return 0;
+	if (v6) {
+		struct mgy_nh6 *nh6 = bpf_map_lookup_elem(&mgy_nh6_v1, &i);
+
+		return nh6 ? mgy_hep_of(nh6->ifindex) : 0;
+	}
 	nh = bpf_map_lookup_elem(&mgy_nh_v2, &i);
 	if (!nh)
 		return 0;
@@ -139,7 +144,7 @@ static __always_inline enum mgy_reason mgy_ask_in(const struct mgy_info *dst, __
 
 /* A workload sends; neither a reply nor of an established connection. */
 static __always_inline enum mgy_reason mgy_judge_from_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt,
-							 struct mgy_case *c)
+							 struct mgy_case *c, const int v6)
 {
 	const struct mgy_info *src = c->src, *dst = c->dst;
 	enum mgy_reason reason;
@@ -148,7 +153,7 @@ static __always_inline enum mgy_reason mgy_judge_from_wl(struct __sk_buff *skb, 
 	if (!src || !(src->flags & MGY_INFO_LOCAL_WL) || src->ifindex != skb->ifindex)
 		return MGY_DROP_SPOOFED;
 	c->hep = mgy_hep_inside();
-	reason = mgy_ask_pre_dnat(pkt, MGY_OK_PASS, c);
+	reason = mgy_ask_pre_dnat(pkt, MGY_OK_PASS, c, v6);
 	if (reason != MGY_OK_PASS)
 		return reason;
 	reason = mgy_flow_entry(pkt, skb->ifindex, &c->ct);
@@ -172,7 +177,7 @@ static __always_inline enum mgy_reason mgy_judge_from_wl(struct __sk_buff *skb, 
 		c->new.fwd = mgy_fwd_local(dst);
 		c->new.back_fwd = mgy_fwd_local(src);
 		if (c->new.fwd) {
-			reason = mgy_ask_forward(c, c->hep, &l4);
+			reason = mgy_ask_forward(c, c->hep, &l4, v6);
 			if (reason != MGY_OK_NEW)
 				return reason;
 		}
@@ -185,7 +190,7 @@ static __always_inline enum mgy_reason mgy_judge_from_wl(struct __sk_buff *skb, 
 		c->new.fwd = mgy_fwd_remote(dst);
 		c->new.back_fwd = c->new.fwd ? mgy_fwd_local(src) : 0;
 		if (c->new.fwd) {
-			reason = mgy_ask_forward(c, mgy_hep_towards(c->new.fwd), &l4);
+			reason = mgy_ask_forward(c, mgy_hep_towards(c->new.fwd, v6), &l4, v6);
 			if (reason != MGY_OK_NEW)
 				return reason;
 		}
@@ -240,7 +245,7 @@ static __always_inline enum mgy_reason mgy_judge_to_wl(struct __sk_buff *skb, co
  * `parsed` is what the parser said: a broken packet or fragment is dropped only if meant for a workload.
  */
 static __always_inline enum mgy_reason mgy_judge_from_net(const struct mgy_pkt *pkt, enum mgy_reason parsed,
-							  struct mgy_case *c)
+							  struct mgy_case *c, const int v6)
 {
 	const struct mgy_info *src = c->src, *dst = c->dst;
 	enum mgy_reason reason;
@@ -266,7 +271,7 @@ static __always_inline enum mgy_reason mgy_judge_from_net(const struct mgy_pkt *
 	c->new.fwd = mgy_fwd_local(dst);
 	c->new.back_fwd = mgy_fwd_remote(src);
 	c->new.tr_i = mgy_trace(c->verdict.in);
-	return c->new.fwd ? mgy_ask_forward(c, mgy_hep_inside(), &l4) : MGY_OK_NEW;
+	return c->new.fwd ? mgy_ask_forward(c, mgy_hep_inside(), &l4, v6) : MGY_OK_NEW;
 }
 
 /* Stores what a judgement ended in; MGY_OK_NEW or why not. */

@@ -11,7 +11,10 @@ export const MGY_CELL_LOG = 2;
 export const MGY_CELL_CONTINUE = 4;
 export const MGY_CELL_TRACE_SHIFT = 4;
 export const MGY_HEP_WORKLOADS = 1;
-export const MGY_FAILSAFES = 128;
+export const MGY_STAGES_IP6 = 8;
+export const MGY_FAILSAFES = 1024;
+export const MGY_FAILSAFE_PORT_BITS = 32;
+export const MGY_FAILSAFE_NET_BITS = 64;
 export const MGY_FWD_SHIFT = 28;
 export const MGY_HIT_SLOTS = 65536;
 export const MGY_HIT_MASK = 65535;
@@ -268,7 +271,7 @@ export const mgyLine = {
 
 /** struct mgy_hep: size and offsets in bytes. */
 export const mgyHep = {
-  size: 32,
+  size: 64,
   offset: {
     ps: 0,
   },
@@ -276,15 +279,14 @@ export const mgyHep = {
 
 /** struct mgy_failsafe: size and offsets in bytes. */
 export const mgyFailsafe = {
-  size: 24,
+  size: 28,
   offset: {
-    out: 0,
-    proto: 1,
-    family: 2,
-    prefix: 3,
-    port: 4,
-    pad: 6,
-    addr: 8,
+    bits: 0,
+    out: 4,
+    proto: 5,
+    port: 6,
+    family: 8,
+    addr: 12,
   },
 } as const;
 

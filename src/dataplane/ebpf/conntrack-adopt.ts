@@ -4,8 +4,16 @@
  */
 import { readFile } from 'node:fs/promises';
 import { errorCode } from '../../base/error.js';
+import type { IpFamily } from '../../base/net/ip.js';
 import type { BpfMap, BpfProgram } from '../../kernel/addon.js';
-import { MGY_CT_HOST, MGY_CT_REPLIED, mgyCtKey, mgyCtVal, mgyGcArgs } from './abi.gen.js';
+import {
+  MGY_CT_HOST,
+  MGY_CT_REPLIED,
+  mgyCt6Key,
+  mgyCtKey,
+  mgyCtVal,
+  mgyGcArgs,
+} from './abi.gen.js';
 
 /** Of this process's network namespace. Sockets for both families show IPv4 peers in the second, mapped. */
 const SOCKET_TABLES = ['/proc/self/net/tcp', '/proc/self/net/tcp6'];
@@ -13,52 +21,61 @@ const MAPPED = '0000000000000000FFFF0000';
 /** As the kernel numbers them: established, FIN-WAIT 1 and 2, CLOSE-WAIT, LAST-ACK, closing. */
 const CONNECTED: ReadonlySet<string> = new Set(['01', '04', '05', '08', '09', '0B']);
 const TCP = 6;
+const FAMILIES: readonly IpFamily[] = [4, 6];
 const LOOPBACK_NET = 127;
 /** BPF_NOEXIST: what is known of a connection is better than what we can tell. */
 const NO_EXIST = 1;
 
-/** Address as the kernel holds it, read in host order; port in host order. */
+/** One end of a connection: the address in network order. */
 interface End {
-  readonly word: number;
+  readonly address: Uint8Array;
   readonly port: number;
 }
 
-const swapped = (word: number): number =>
-  (((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
+/** Keys of the tables of connections. */
+export type ConnectionKeys = Readonly<Record<IpFamily, readonly Uint8Array[]>>;
 
+/** Words as the kernel holds them, read on a machine that puts the lowest byte first. */
 function endOf(text: string): End | null {
-  const [address = '', port = ''] = text.split(':');
-  const mapped = address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
-  if (mapped.length !== 8) return null;
-  return { word: Number.parseInt(mapped, 16), port: Number.parseInt(port, 16) };
+  const [words = '', port = ''] = text.split(':');
+  const address = words.startsWith(MAPPED) ? words.slice(MAPPED.length) : words;
+  if (address.length !== 8 && address.length !== 32) return null;
+  const bytes = Buffer.from(address, 'hex').swap32();
+  return { address: bytes, port: Number.parseInt(port, 16) };
 }
 
-/** Keys of mgy_ct4 for the connections of a table of sockets; those of the loopback are left out. */
-export function connectionKeys(table: string): Uint8Array[] {
-  return table.split('\n').flatMap((line) => {
+const isLoopback = ({ address }: End): boolean =>
+  address.length === 4
+    ? address[0] === LOOPBACK_NET
+    : address.every((byte, i) => byte === (i === 15 ? 1 : 0));
+
+/** The connections of a table of sockets; those of the loopback are left out. */
+export function connectionKeys(table: string): ConnectionKeys {
+  const keys: Record<IpFamily, Uint8Array[]> = { 4: [], 6: [] };
+  for (const line of table.split('\n')) {
     const [, local = '', remote = '', state = ''] = line.trim().split(/\s+/);
     const from = endOf(local);
     const to = endOf(remote);
-    if (!CONNECTED.has(state) || from === null || to === null) return [];
-    return swapped(from.word) >>> 24 === LOOPBACK_NET ? [] : [keyOf(from, to)];
-  });
+    if (!CONNECTED.has(state) || from === null || to === null || isLoopback(from)) continue;
+    if (from.address.length === to.address.length)
+      keys[from.address.length === 4 ? 4 : 6].push(keyOf(from, to));
+  }
+  return keys;
 }
 
-/** Ordered as mgy_key_set() does: by address, then port, in host order. */
+/** Ordered as mgy_key_set() does: by address, then port. */
 function keyOf(one: End, other: End): Uint8Array {
-  const isLower =
-    swapped(one.word) === swapped(other.word)
-      ? one.port <= other.port
-      : swapped(one.word) < swapped(other.word);
-  const [a, b] = isLower ? [one, other] : [other, one];
-  const view = new DataView(new ArrayBuffer(mgyCtKey.size));
-  const { offset } = mgyCtKey;
-  view.setUint32(offset.a, a.word, true);
-  view.setUint32(offset.b, b.word, true);
+  const order = Buffer.compare(one.address, other.address) || one.port - other.port;
+  const [a, b] = order <= 0 ? [one, other] : [other, one];
+  const { size, offset } = one.address.length === 4 ? mgyCtKey : mgyCt6Key;
+  const key = new Uint8Array(size);
+  const view = new DataView(key.buffer);
+  key.set(a.address, offset.a);
+  key.set(b.address, offset.b);
   view.setUint16(offset.pa, a.port);
   view.setUint16(offset.pb, b.port);
   view.setUint8(offset.proto, TCP);
-  return new Uint8Array(view.buffer);
+  return key;
 }
 
 /**
@@ -66,9 +83,14 @@ function keyOf(one: End, other: End): Uint8Array {
  *
  * @throws SystemError when the table cannot be written; a full one is no error.
  */
-export async function adoptConnections(conntrack: BpfMap, collect: BpfProgram): Promise<number> {
-  const tables = await Promise.all(SOCKET_TABLES.map(readTable));
-  const keys = tables.flatMap(connectionKeys);
+export async function adoptConnections(
+  conntrack: Readonly<Record<IpFamily, BpfMap>>,
+  collect: BpfProgram,
+): Promise<number> {
+  const tables = (await Promise.all(SOCKET_TABLES.map(readTable))).map(connectionKeys);
+  const keys = FAMILIES.flatMap((family) =>
+    tables.flatMap((table) => table[family].map((key) => ({ family, key }))),
+  );
   if (keys.length === 0) return 0;
   const { context } = await collect.testRun({ context: new Uint8Array(mgyGcArgs.size) });
   const now = new DataView(context.buffer, context.byteOffset).getUint32(
@@ -80,7 +102,8 @@ export async function adoptConnections(conntrack: BpfMap, collect: BpfProgram): 
   value.setUint32(mgyCtVal.offset.created, now, true);
   value.setUint32(mgyCtVal.offset.flags, MGY_CT_HOST | MGY_CT_REPLIED, true);
   let adopted = 0;
-  for (const key of keys) if (enter(conntrack, key, new Uint8Array(value.buffer))) adopted++;
+  for (const { family, key } of keys)
+    if (enter(conntrack[family], key, new Uint8Array(value.buffer))) adopted++;
   return adopted;
 }
 

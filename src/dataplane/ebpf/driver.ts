@@ -312,7 +312,8 @@ export class EbpfDataplane implements Dataplane {
   /** Interfaces come to be governed: what is established stays. */
   async #adoptConnections(): Promise<void> {
     const { shared, programs } = this.#present.generation;
-    const adopted = await adoptConnections(shared.mgy_ct4_v1, programs.collect);
+    const tables = { 4: shared.mgy_ct4_v1, 6: shared.mgy_ct6_v1 };
+    const adopted = await adoptConnections(tables, programs.collect);
     if (adopted > 0) this.#log.info({ adopted }, 'connections of this host adopted');
   }
 

@@ -1,6 +1,12 @@
-/** Ports of host endpoints that no policy closes, as the programs read them (struct mgy_failsafe). */
+/** Ports of host endpoints that no policy closes, as the programs look them up (struct mgy_failsafe). */
 import type { FailsafePort } from '../../base/net/failsafe-port.js';
-import { MGY_FAILSAFES, mgyFailsafe } from './abi.gen.js';
+import type { BpfMap } from '../../kernel/addon.js';
+import {
+  MGY_FAILSAFE_NET_BITS,
+  MGY_FAILSAFE_PORT_BITS,
+  MGY_FAILSAFES,
+  mgyFailsafe,
+} from './abi.gen.js';
 
 export interface FailsafePorts {
   readonly inbound: readonly FailsafePort[];
@@ -8,32 +14,32 @@ export interface FailsafePorts {
 }
 
 /**
- * Writes the list to memory that no packet reads yet.
+ * Enters both lists in a map that no packet is judged by yet.
  *
- * @throws RangeError when there are more than the programs read.
+ * @throws RangeError when there are more than the map holds.
  */
-export function writeFailsafePorts(memory: ArrayBuffer, ports: FailsafePorts): void {
-  const entries = [
-    ...ports.inbound.map((port) => ({ port, out: 0 })),
-    ...ports.outbound.map((port) => ({ port, out: 1 })),
-  ];
-  if (entries.length > MGY_FAILSAFES) {
-    throw new RangeError(`${entries.length} failsafe ports, at most ${MGY_FAILSAFES} are possible`);
-  }
-  const view = new DataView(memory);
+export function writeFailsafePorts(map: BpfMap, { inbound, outbound }: FailsafePorts): void {
+  const count = inbound.length + outbound.length;
+  if (count > MGY_FAILSAFES)
+    throw new RangeError(`${count} failsafe ports, at most ${MGY_FAILSAFES} are possible`);
+  for (const port of inbound) map.update(keyOf(port, 0), Uint8Array.of(1));
+  for (const port of outbound) map.update(keyOf(port, 1), Uint8Array.of(1));
+}
+
+function keyOf({ protocol, port, net }: FailsafePort, out: 0 | 1): Uint8Array {
   const { offset, size } = mgyFailsafe;
-  for (const [i, { out, port: failsafe }] of entries.entries()) {
-    const { protocol, port, net } = failsafe;
-    const at = i * size;
-    view.setUint8(at + offset.out, out);
-    view.setUint8(at + offset.proto, protocol);
-    view.setUint16(at + offset.port, port, true);
-    if (net === undefined) continue;
+  const view = new DataView(new ArrayBuffer(size));
+  view.setUint32(offset.bits, MGY_FAILSAFE_PORT_BITS, true);
+  view.setUint8(offset.out, out);
+  view.setUint8(offset.proto, protocol);
+  view.setUint16(offset.port, port);
+  if (net !== undefined) {
     const { address, prefixLength } = net;
-    view.setUint8(at + offset.family, address.family);
-    view.setUint8(at + offset.prefix, prefixLength);
+    view.setUint32(offset.bits, MGY_FAILSAFE_NET_BITS + prefixLength, true);
+    view.setUint32(offset.family, address.family, true);
     const words =
       address.family === 4 ? [address.value] : [address.w0, address.w1, address.w2, address.w3];
-    for (const [word, value] of words.entries()) view.setUint32(at + offset.addr + word * 4, value);
+    for (const [i, word] of words.entries()) view.setUint32(offset.addr + i * 4, word);
   }
+  return new Uint8Array(view.buffer);
 }

@@ -159,15 +159,20 @@ const STACK_PROGRAMS: Readonly<Record<HookName, string>> = {
   'local-in': 'mgy_nf_in',
   forward: 'mgy_nf_fwd',
   'post-routing': 'mgy_nf_out',
+  'local-in6': 'mgy_nf_in6',
+  forward6: 'mgy_nf_fwd6',
+  'post-routing6': 'mgy_nf_out6',
 };
 
-function stackPrograms(object: BpfObject): HookPrograms {
-  return {
-    'local-in': object.program(STACK_PROGRAMS['local-in']),
-    forward: object.program(STACK_PROGRAMS.forward),
-    'post-routing': object.program(STACK_PROGRAMS['post-routing']),
-  };
-}
+const stackHooks = ({ ipv6 }: ProgramConfig): readonly HookName[] =>
+  (Object.keys(STACK_PROGRAMS) as readonly HookName[]).filter(
+    (name) => ipv6 || !name.endsWith('6'),
+  );
+
+const stackPrograms = (object: BpfObject, config: ProgramConfig): HookPrograms =>
+  Object.fromEntries(
+    stackHooks(config).map((name) => [name, object.program(STACK_PROGRAMS[name])]),
+  );
 
 export class Generation implements Disposable {
   readonly sizes: TableSizes;
@@ -212,13 +217,13 @@ export class Generation implements Disposable {
     this.maps = viewMaps(object);
     this.tunnel = new Uint32Array(viewMap(object, 'mgy_tunnel_v1'));
     this.hostInterfaces = object.map('mgy_hif_v1');
-    writeFailsafePorts(viewMap(object, 'mgy_failsafe_v1'), options.config.failsafePorts);
+    enterFailsafePorts(object, options.config);
     this.programs = {
       fromWorkload: object.program('mgy_from_wl'),
       toWorkload: object.program('mgy_to_wl'),
       fromNetwork: object.program('mgy_from_net'),
       toTunnel: object.program('mgy_to_tunnel'),
-      stack: hasFeature(NETFILTER_FEATURE) ? stackPrograms(object) : null,
+      stack: hasFeature(NETFILTER_FEATURE) ? stackPrograms(object, options.config) : null,
       untracked: object.program('mgy_xdp'),
       collect: object.program('mgy_gc'),
     };
@@ -343,6 +348,15 @@ function viewMap(object: BpfObject, name: string): ArrayBuffer {
   }
 }
 
+function enterFailsafePorts(object: BpfObject, { failsafePorts }: ProgramConfig): void {
+  const map = object.map('mgy_failsafe_v2');
+  try {
+    writeFailsafePorts(map, failsafePorts);
+  } finally {
+    map.close();
+  }
+}
+
 function viewMaps(object: BpfObject): PolicyMaps {
   const memory = (name: string): ArrayBuffer => viewMap(object, name);
   return {
@@ -351,7 +365,7 @@ function viewMaps(object: BpfObject): PolicyMaps {
     nodes6: new Uint32Array(memory('mgy_node6_v1')),
     info: new Uint32Array(memory('mgy_info_v1')),
     eps: new Uint32Array(memory('mgy_ep_v1')),
-    heps: new Uint32Array(memory('mgy_hep_v1')),
+    heps: new Uint32Array(memory('mgy_hep_v2')),
     nexthops: new Uint32Array(memory('mgy_nh_v2')),
     nexthops6: new Uint32Array(memory('mgy_nh6_v1')),
     l4: new Uint16Array(memory('mgy_l4_v1')),

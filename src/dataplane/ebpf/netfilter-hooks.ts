@@ -7,16 +7,25 @@ import type { Log } from '../../base/log.js';
 import { type BpfLink, type BpfProgram, native } from '../../kernel/addon.js';
 import type { Pins } from './pins.js';
 
-/** NF_INET_* */
-const HOOKS = { 'local-in': 1, forward: 2, 'post-routing': 4 } as const;
+const NFPROTO_IPV4 = 2;
+const NFPROTO_IPV6 = 10;
+/** By NFPROTO_* and NF_INET_*. */
+const HOOKS = {
+  'local-in': { family: NFPROTO_IPV4, hook: 1 },
+  forward: { family: NFPROTO_IPV4, hook: 2 },
+  'post-routing': { family: NFPROTO_IPV4, hook: 4 },
+  'local-in6': { family: NFPROTO_IPV6, hook: 1 },
+  forward6: { family: NFPROTO_IPV6, hook: 2 },
+  'post-routing6': { family: NFPROTO_IPV6, hook: 4 },
+} as const;
 export type HookName = keyof typeof HOOKS;
 const NAMES = Object.keys(HOOKS) as readonly HookName[];
 
-const NFPROTO_IPV4 = 2;
 /** After translation of destinations (-100), before the host's own filter rules (0) and translation of sources (100). */
 const PRIORITIES = [-19, -18, -17, -16] as const;
 
-export type HookPrograms = Readonly<Record<HookName, BpfProgram>>;
+/** Those of IPv6 only where it is on. */
+export type HookPrograms = Readonly<Partial<Record<HookName, BpfProgram>>>;
 
 interface Held {
   readonly link: BpfLink;
@@ -77,7 +86,7 @@ export class NetfilterHooks implements Disposable {
     let busy: unknown;
     for (const priority of PRIORITIES) {
       try {
-        const link = await program.attachNetfilter(NFPROTO_IPV4, HOOKS[name], priority);
+        const link = await attachAt(program, name, priority);
         const path = this.#pins.hook(`${name}-${-priority}`);
         try {
           link.pin(path);
@@ -119,5 +128,16 @@ export class NetfilterHooks implements Disposable {
   [Symbol.dispose](): void {
     for (const { link } of [...this.#held.values()].flat()) link.close();
     this.#held.clear();
+  }
+}
+
+/** With whole datagrams, for which the kernel must know how to ask (Linux 6.6): before that, fragments are dropped. */
+async function attachAt(program: BpfProgram, name: HookName, priority: number): Promise<BpfLink> {
+  const { family, hook } = HOOKS[name];
+  try {
+    return await program.attachNetfilter({ family, hook, priority, reassemble: true });
+  } catch (error) {
+    if (errorCode(error) !== 'EINVAL' && errorCode(error) !== 'EOPNOTSUPP') throw error;
+    return await program.attachNetfilter({ family, hook, priority, reassemble: false });
   }
 }

@@ -7,13 +7,15 @@ import {
   MGY_STAGE_PRE_DNAT,
   MGY_STAGE_UNTRACKED_IN,
   MGY_STAGE_UNTRACKED_OUT,
-  MGY_STAGES,
+  MGY_STAGES_IP6,
 } from '../abi.gen.js';
 import type { DesiredTier, EndpointId, PolicyStage, ProfileId } from '../../../model/desired.js';
 import type { EndpointError } from './endpoint-table.js';
 import type { IndexPool } from './index-pool.js';
 import type { PolicySet, PolicySets } from './policy-sets.js';
+import { HEP_WORDS } from './policy-maps.js';
 import { PolicyStore } from './policy-store.js';
+import { ANY_ADDRESS } from './rule-terms.js';
 import type { Direction } from './traces.js';
 
 /** What governs an interface, as the tables need it. */
@@ -33,7 +35,7 @@ export type HostInterface = number | 'workloads';
 export interface HostRecord {
   readonly index: number;
   endpoint: TableHostEndpoint | null;
-  /** By stage; null: it has no say. */
+  /** By word of the record; null: the stage has no say. */
   want: readonly (PolicySet | null)[];
   /** What packets are judged by. */
   shown: readonly (PolicySet | null)[];
@@ -55,7 +57,12 @@ const SLOTS: readonly Slot[] = [
   { word: MGY_STAGE_FORWARD_OUT, stage: 'forward', direction: 'egress' },
 ];
 
-const NOTHING: readonly null[] = Array.from({ length: MGY_STAGES }, () => null);
+/** Of both families: the words for IPv6 come after those for IPv4. */
+const FAMILIES = [
+  { family: 4, first: 0 },
+  { family: 6, first: MGY_STAGES_IP6 },
+] as const;
+const NOTHING: readonly null[] = Array.from({ length: HEP_WORDS }, () => null);
 
 /**
  * Which policy sets each interface has. A record belongs to an interface, not to a host endpoint: when another one
@@ -103,11 +110,13 @@ export class HostInterfaceTable {
   errors(): EndpointError[] {
     const errors = new Map<string, EndpointError>();
     for (const { endpoint, want } of this.records.values()) {
-      for (const { word, direction } of SLOTS) {
-        const message = want[word]?.current.error;
-        if (endpoint === null || typeof message !== 'string') continue;
-        const error = { endpoint: endpoint.id, direction, message };
-        errors.set(JSON.stringify(error), error);
+      for (const { first } of FAMILIES) {
+        for (const { word, direction } of SLOTS) {
+          const message = want[first + word]?.current.error;
+          if (endpoint === null || typeof message !== 'string') continue;
+          const error = { endpoint: endpoint.id, direction, message };
+          errors.set(JSON.stringify(error), error);
+        }
       }
     }
     return [...errors.values()];
@@ -117,10 +126,13 @@ export class HostInterfaceTable {
     const want: (PolicySet | null)[] = [...NOTHING];
     for (const { word, stage, direction } of SLOTS) {
       if (!stages.includes(stage)) continue;
-      const spec = { direction, tiers: PolicyStore.tiersOf(tiers[stage], direction), local: null };
-      if (stage === 'normal') want[word] = this.#sets.acquire({ ...spec, profiles });
-      else if (spec.tiers.length > 0) {
-        want[word] = this.#sets.acquire({ ...spec, profiles: [], end: 'continue' });
+      const listed = PolicyStore.tiersOf(tiers[stage], direction);
+      for (const { family, first } of FAMILIES) {
+        const spec = { direction, tiers: listed, local: ANY_ADDRESS[family] };
+        if (stage === 'normal') want[first + word] = this.#sets.acquire({ ...spec, profiles });
+        else if (listed.length > 0) {
+          want[first + word] = this.#sets.acquire({ ...spec, profiles: [], end: 'continue' });
+        }
       }
     }
     return want;

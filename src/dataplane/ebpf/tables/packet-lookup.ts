@@ -23,6 +23,7 @@ import {
   MGY_STAGE_FORWARD_OUT,
   MGY_STAGE_NORMAL_OUT,
   MGY_STAGE_UNTRACKED_OUT,
+  MGY_STAGES_IP6,
   mgyEp,
 } from '../abi.gen.js';
 import { type Address, familyOf, parseAddress } from './address.js';
@@ -117,9 +118,10 @@ export function lookupStage(
   { record, stage }: { readonly record: number; readonly stage: number },
   packet: Packet,
 ): StageVerdict | null {
-  const set = maps.heps[record * HEP_WORDS + stage] ?? 0;
+  const { l4, sourceL4, family, ...place } = placeOf(maps, packet);
+  const word = stage + (family === 4 ? 0 : MGY_STAGES_IP6);
+  const set = maps.heps[record * HEP_WORDS + word] ?? 0;
   if (set === 0) return null;
-  const { l4, sourceL4, ...place } = placeOf(maps, packet);
   const [source, destination] = [place.source.classId, place.destination.classId];
   const out = stage === MGY_STAGE_UNTRACKED_OUT || stage === MGY_STAGE_NORMAL_OUT;
   const isEgress = out || stage === MGY_STAGE_FORWARD_OUT;

@@ -28,7 +28,7 @@ export interface PolicyMaps {
   readonly info: Uint32Array;
   /** mgy_ep: 8 words each. */
   readonly eps: Uint32Array;
-  /** mgy_hep: 8 words each, by stage. */
+  /** mgy_hep: 16 words each, by stage, those for IPv6 from the ninth on. */
   readonly heps: Uint32Array;
   /** mgy_nh: 2 words each. */
   readonly nexthops: Uint32Array;

@@ -14,6 +14,7 @@ import {
   specKey,
 } from './policy-store.js';
 import type { RuleUses } from './prepared-rules.js';
+import { isOneAddress } from './rule-terms.js';
 import type { TraceTable } from './traces.js';
 import { TwoSidedBlock } from './two-sided-block.js';
 
@@ -205,7 +206,7 @@ export class PolicySets {
     const compiled = set.next ?? set.current;
     if (compiled.program === null) return null;
     try {
-      const Kind = set.spec.local === null ? TwoSidedBlock : PolicyBlock;
+      const Kind = isOneAddress(set.spec.local) ? PolicyBlock : TwoSidedBlock;
       return new Kind(compiled.program, this.#context, as);
     } catch (error) {
       if (!(error instanceof BlockTooLargeError)) throw error;

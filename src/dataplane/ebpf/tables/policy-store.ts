@@ -9,7 +9,7 @@ import type { AtomSource } from './address-classes.js';
 import type { IpSets } from './ip-sets.js';
 import type { Segment, Term } from './policy-compiler.js';
 import { type KeyedAtom, PreparedRules, type RuleUses } from './prepared-rules.js';
-import type { LocalFacts, LocalUses } from './rule-terms.js';
+import type { LocalUses, NearSide } from './rule-terms.js';
 import type { Decision, Direction } from './traces.js';
 
 /** What makes two local addresses be judged alike in one direction. */
@@ -22,8 +22,7 @@ export interface PolicySetSpec {
     readonly policies: readonly PolicyId[];
   }[];
   readonly profiles: readonly ProfileId[];
-  /** null: both addresses of a packet vary, as on a host endpoint. */
-  readonly local: LocalFacts | null;
+  readonly local: NearSide;
   /** What a packet meets that nothing decided; default: it is denied. */
   readonly end?: 'deny' | 'continue';
 }
@@ -173,7 +172,7 @@ function prepare(rules: Rules, direction: Direction, owner: Owner): PreparedRule
 
 export function specKey(spec: PolicySetSpec): string {
   const { direction, tiers, profiles, local, end = 'deny' } = spec;
-  return JSON.stringify([direction, tiers, profiles, local?.key ?? null, end]);
+  return JSON.stringify([direction, tiers, profiles, local.key, end]);
 }
 
 /** Acquires each source once per program and lists what was acquired. */

@@ -5,9 +5,11 @@ import type { AtomsAsked, Term } from './policy-compiler.js';
 import {
   type AtomTerm,
   anyPortSetsOf,
+  isOneAddress,
   type LocalFacts,
   type LocalUses,
   localUsesOf,
+  type NearSide,
   type RuleTerm,
   remotePortSetsOf,
   setsOf,
@@ -91,8 +93,6 @@ export interface RuleUses {
 
 /** Answers about local addresses that are remembered; there are as many as rules tell local addresses apart. */
 const LOCAL_ANSWERS_MAX = 64;
-/** No key of answers. */
-const ANY_ADDRESS = '*';
 
 /**
  * The rules of one policy or profile in one direction, made ready once for the hundreds of policy sets that contain
@@ -125,8 +125,8 @@ export class PreparedRules {
   }
 
   /** As seen from a local address, or from any. */
-  uses(local: LocalFacts | null): RuleUses {
-    return local === null ? this.#uses.unfolded : this.#uses.folded;
+  uses(local: NearSide): RuleUses {
+    return isOneAddress(local) ? this.#uses.folded : this.#uses.unfolded;
   }
 
   /** The first rule that names an IP set that was never sent. */
@@ -143,11 +143,11 @@ export class PreparedRules {
   }
 
   /** As seen from a local address, or from any. `portsVersion`: another for other ports in a named-port set. */
-  terms(local: LocalFacts | null, ipSets: IpSets, portsVersion: number): readonly PreparedTerm[] {
+  terms(local: NearSide, ipSets: IpSets, portsVersion: number): readonly PreparedTerm[] {
     const asksPorts = this.#uses.unfolded.ports.size > 0;
     if (asksPorts && this.#portsVersion !== portsVersion) this.#terms.clear();
     this.#portsVersion = portsVersion;
-    const key = local === null ? ANY_ADDRESS : answersKey(this.local, local);
+    const key = isOneAddress(local) ? answersKey(this.local, local) : local.key;
     const known = this.#terms.get(key);
     if (known !== undefined) return known;
     const terms = this.#rules.flatMap((rule, index): PreparedTerm[] => {

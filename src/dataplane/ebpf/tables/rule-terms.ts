@@ -52,6 +52,23 @@ export interface LocalFacts {
   readonly ports: ReadonlyMap<IpSetId, readonly PortKey[]>;
 }
 
+/** Stands for every address of a family, where both addresses of a packet vary, as on a host endpoint. */
+export interface AnyAddress {
+  readonly key: string;
+  readonly family: IpFamily;
+  readonly sets: null;
+}
+
+export const ANY_ADDRESS: Readonly<Record<IpFamily, AnyAddress>> = {
+  4: { key: 'any4', family: 4, sets: null },
+  6: { key: 'any6', family: 6, sets: null },
+};
+
+export type NearSide = LocalFacts | AnyAddress;
+
+/** One address whose memberships are known, so that they can be folded in. */
+export const isOneAddress = (near: NearSide): near is LocalFacts => near.sets !== null;
+
 interface PortTerm extends AtomTerm {
   /** null: the rule does not care about this side's port. */
   readonly ranges: L4Ranges | null;
@@ -144,30 +161,31 @@ function inNets(address: Address, nets: readonly string[]): boolean {
 }
 
 /**
- * The terms of a rule as seen from one local address, in that address's family, or, with null, from any IPv4
- * address: then the local address is asked about, too. None if the rule can never match.
+ * The terms of a rule as seen from one local address, in that address's family, or from any of a family: then the
+ * local address is asked about, too. None if the rule can never match.
  */
 export function termsOf(
   rule: DesiredRule,
   context: {
     readonly direction: Direction;
-    readonly local: LocalFacts | null;
+    readonly local: NearSide;
     readonly ipSets: IpSets;
   },
 ): RuleTerm[] {
   const { direction, local, ipSets } = context;
   const near = localSide(rule, direction);
   const far = remoteSide(rule, direction);
-  const family = local?.family ?? 4;
+  const { family } = local;
+  const one = isOneAddress(local) ? local : null;
   const isOther = rule.ipVersion !== undefined && rule.ipVersion !== family;
   if (rule.never || isOther || !netsHaveFamily(near, family) || !netsHaveFamily(far, family))
     return [];
-  if (local !== null && !localMatches(near, local)) return [];
-  const nearAtoms = local === null ? atomsOf(near) : NO_ATOMS;
+  if (one !== null && !localMatches(near, one)) return [];
+  const nearAtoms = one === null ? atomsOf(near) : NO_ATOMS;
   const farAtoms = atomsOf(far);
   const protocols = protocolsOf(rule);
   const nearPorts =
-    local === null ? remotePorts(near, ipSets) : [{ ...NO_ATOMS, ranges: localPorts(near, local) }];
+    one === null ? remotePorts(near, ipSets) : [{ ...NO_ATOMS, ranges: localPorts(near, one) }];
   const farPorts = remotePorts(far, ipSets);
   return nearPorts.flatMap((own) =>
     farPorts.flatMap((other) => {
