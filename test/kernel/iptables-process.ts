@@ -1,6 +1,6 @@
 /**
  * The iptables dataplane in a process of its own, inside a network namespace:
- * `nsenter --net=... node iptables-process.js legacy|nft`. Requests are lines of JSON on standard input, answers
+ * `nsenter --net=... node iptables-process.js legacy|nft [OPTIONS]`, the options as JSON. Requests are lines of JSON on standard input, answers
  * lines on standard output. Started by the tests beside it.
  */
 import { createInterface } from 'node:readline';
@@ -11,6 +11,14 @@ import { cleanup } from '../../src/dataplane/iptables/cleanup.js';
 import { IptablesDataplane } from '../../src/dataplane/iptables/driver.js';
 import type { DesiredUpdate } from '../../src/model/desired.js';
 
+export interface IptablesProcessOptions {
+  readonly insertMode?: 'insert' | 'append';
+  /** Of rules and IP sets; default 0, never. */
+  readonly refreshMs?: number;
+  readonly postWriteCheckMs?: number;
+  readonly lockWaitSeconds?: number;
+}
+
 export type IptablesRequest =
   | {
       readonly do: 'apply';
@@ -20,7 +28,11 @@ export type IptablesRequest =
     }
   | { readonly do: 'resync' | 'close' | 'cleanup' | 'until-dirty' };
 
-const backend = new IptablesBackend(process.argv[2] as BackendName);
+const options = JSON.parse(process.argv[3] ?? '{}') as IptablesProcessOptions;
+const { insertMode = 'insert', refreshMs = 0, postWriteCheckMs = 0 } = options;
+const backend = new IptablesBackend(process.argv[2] as BackendName, {
+  lockWaitSeconds: options.lockWaitSeconds ?? 10,
+});
 const tcp = (port: number) => new FailsafePort(6, port);
 const udp = (port: number) => new FailsafePort(17, port);
 const config = (endpointToHostAction: string) => ({
@@ -29,7 +41,7 @@ const config = (endpointToHostAction: string) => ({
   interfacePrefixes: ['cali'],
   interfaceExclude: ['skipped0'],
   ipv6: true,
-  insertMode: 'insert' as const,
+  insertMode,
   markMask: 0xffff0000,
   membersMax: 1_048_576,
   denyAction: 'DROP' as const,
@@ -43,7 +55,8 @@ const config = (endpointToHostAction: string) => ({
   dropInvalid: true,
   vxlanPort: 4789,
   logPrefix: 'calico-packet',
-  refreshIntervalMs: 0,
+  refreshMs: { rules: refreshMs, ipSets: refreshMs, routes: 0 },
+  postWriteCheckMs,
 });
 
 const signal = new AbortController().signal;

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { IptablesRequest } from '../kernel/iptables-process.js';
+import type { IptablesProcessOptions, IptablesRequest } from '../kernel/iptables-process.js';
 import { DesiredState } from './desired-evaluator.js';
 import type { Hop } from './desired-path.js';
 import { transition } from './desired-transition.js';
@@ -22,10 +22,16 @@ export class IptablesProcess {
   readonly #answers: AsyncIterator<string>;
   readonly exited: Promise<void>;
 
-  constructor(path: string, backend: Backend) {
+  constructor(
+    path: string,
+    backend: Backend,
+    options: IptablesProcessOptions & { readonly environment?: NodeJS.ProcessEnv } = {},
+  ) {
+    const { environment = {}, ...rest } = options;
     const script = join(REPOSITORY, 'dist', 'test', 'kernel', 'iptables-process.js');
-    const argv = [`--net=${path}`, process.execPath, script, backend];
-    const child = spawn('nsenter', argv, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const argv = [`--net=${path}`, process.execPath, script, backend, JSON.stringify(rest)];
+    const env = { ...process.env, ...environment };
+    const child = spawn('nsenter', argv, { stdio: ['pipe', 'pipe', 'inherit'], env });
     this.#child = child;
     this.#answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     this.exited = new Promise((resolve) => child.once('exit', () => resolve()));

@@ -105,7 +105,7 @@ async function openIptables({ values, log }: OpenOptions): Promise<IptablesDatap
       : { name: wanted as BackendName, reason: 'asked for' };
   log.info({ backend: name, reason }, 'iptables backend');
   return IptablesDataplane.open({
-    backend: new IptablesBackend(name),
+    backend: new IptablesBackend(name, lockWait(values)),
     log: log.child({ component: 'iptables' }),
     interfacePrefixes: values.InterfacePrefix,
     interfaceExclude: values.InterfaceExclude,
@@ -123,9 +123,18 @@ async function openIptables({ values, log }: OpenOptions): Promise<IptablesDatap
     dropInvalid: !values.DisableConntrackInvalidCheck,
     vxlanPort: VXLAN_PORT,
     logPrefix: values.LogPrefix,
-    refreshIntervalMs: values.IptablesRefreshInterval,
+    refreshMs: {
+      rules: values.IptablesRefreshInterval,
+      ipSets: values.IpsetsRefreshInterval,
+      routes: values.RouteRefreshInterval,
+    },
+    postWriteCheckMs: values.IptablesPostWriteCheckInterval,
   });
 }
+
+/** Less than a second is no time to wait: others hold the lock for as long as their change takes. */
+const lockWait = ({ IptablesLockTimeout: ms }: ParameterValues) =>
+  ms === 0 ? {} : { lockWaitSeconds: Math.max(1, Math.ceil(ms / 1000)) };
 
 const HOST_ACTIONS = { Drop: 'DROP', Accept: 'ACCEPT', Return: 'RETURN' } as const;
 

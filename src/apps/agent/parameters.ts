@@ -179,6 +179,10 @@ export const PARAMETERS = {
     ['cali'],
     'Interfaces whose names start with one of these are workloads.',
   ),
+  IpsetsRefreshInterval: duration(
+    90_000,
+    'iptables: how often all IP sets are read back; 0: never.',
+  ),
   IptablesBackend: parameter(
     oneOf('Auto', 'Legacy', 'NFT'),
     'Auto',
@@ -194,10 +198,18 @@ export const PARAMETERS = {
     'DROP',
     'iptables: denied packets are dropped in silence, or with an answer.',
   ),
+  IptablesLockTimeout: duration(
+    0,
+    'iptables: how long to wait for the lock of the legacy tables; 0: 10 seconds.',
+  ),
   IptablesMarkMask: parameter(
     markMask,
     0xffff_0000,
     'iptables: the bits of the packet mark that may be used, at least two.',
+  ),
+  IptablesPostWriteCheckInterval: duration(
+    5_000,
+    'iptables: rules are read back once more so long after a change; 0: not.',
   ),
   IptablesRefreshInterval: duration(
     180_000,
@@ -228,6 +240,7 @@ export const PARAMETERS = {
   PrometheusMetricsEnabled: parameter(bool, true, 'Serve /metrics.'),
   PrometheusMetricsHost: parameter(anyText, 'localhost', 'Address the metrics server listens on.'),
   PrometheusMetricsPort: parameter(integer(0, 65_535), 9091, 'Its port.'),
+  RouteRefreshInterval: duration(90_000, 'How often routes are read back; 0: never.'),
   ReportingInterval: duration(
     10_000,
     'How often the status of this host is renewed when nothing changes.',

@@ -9,15 +9,20 @@ import { type TableName, TABLES } from './table.js';
 
 export type BackendName = 'legacy' | 'nft';
 
-/** For the lock that all users of iptables share. */
+/** For the lock that all users of iptables share: longer than anybody's change takes. */
 const LOCK_WAIT_SECONDS = 10;
 const OUTPUT_BYTES_MAX = 256 << 20;
+/** Once it has the lock; ten thousand rules take about a second. */
+const RESTORE_TIMEOUT_MS = 60_000;
 
 export class IptablesBackend {
   readonly name: BackendName;
+  readonly #lockWaitSeconds: number;
 
-  constructor(name: BackendName) {
+  /** `lockWaitSeconds`: whole ones; how long another program may hold the lock of the legacy tables before we give up. */
+  constructor(name: BackendName, options: { readonly lockWaitSeconds?: number } = {}) {
     this.name = name;
+    this.#lockWaitSeconds = options.lockWaitSeconds ?? LOCK_WAIT_SECONDS;
   }
 
   /** What iptables-save says of one table; '' for one that nobody has used yet. */
@@ -30,10 +35,12 @@ export class IptablesBackend {
 
   /** One transaction per table of the script, whole or not at all. @throws CommandError with the program's words. */
   async restore(family: IpFamily, script: string): Promise<void> {
-    const wait = this.name === 'legacy' ? [`--wait=${LOCK_WAIT_SECONDS}`] : [];
+    const seconds = this.#lockWaitSeconds;
+    const wait = this.name === 'legacy' ? [`--wait=${seconds}`] : [];
     await runCommand({
       argv: [this.#program(family, 'restore'), '--noflush', ...wait],
       stdin: script,
+      timeoutMs: RESTORE_TIMEOUT_MS + seconds * 1000,
     });
   }
 

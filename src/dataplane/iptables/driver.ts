@@ -46,10 +46,15 @@ export interface IptablesConfig {
   readonly dropInvalid: boolean;
   readonly vxlanPort: number;
   readonly logPrefix: string;
-  /** How often everything is read back; 0: only when asked. */
-  readonly refreshIntervalMs: number;
+  /** How often each is read back, and what others changed of ours is put right; 0: only when asked. */
+  readonly refreshMs: Readonly<Record<Checked, number>>;
+  /** Once more so long after rules were written, for writers that respect no lock; 0: not. */
+  readonly postWriteCheckMs: number;
   readonly log: Log;
 }
+
+export type Checked = 'rules' | 'ipSets' | 'routes';
+const CHECKED: readonly Checked[] = ['rules', 'ipSets', 'routes'];
 
 const POOL_SET: Readonly<Record<IpFamily, string>> = { 4: 'mgy4-pools', 6: 'mgy6-pools' };
 const MASQUERADED_SET: Readonly<Record<IpFamily, string>> = { 4: 'mgy4-masq', 6: 'mgy6-masq' };
@@ -58,6 +63,9 @@ const WORKLOAD_SET: Readonly<Record<IpFamily, string>> = {
   4: 'mgy4-workloads',
   6: 'mgy6-workloads',
 };
+
+/** Of one warning. */
+const LOGGED_CHAINS = 10;
 
 interface Parts {
   readonly connection: NetlinkConnection;
@@ -83,7 +91,8 @@ export class IptablesDataplane implements Dataplane {
   #rulesDirty = true;
   #routesDirty = true;
   #inSync = false;
-  #refresh: NodeJS.Timeout | undefined;
+  readonly #refreshes: readonly NodeJS.Timeout[];
+  #postWriteCheck: NodeJS.Timeout | undefined;
   #onDirty: () => void = () => undefined;
 
   private constructor(config: IptablesConfig, { connection, interfaces, kernelSets }: Parts) {
@@ -105,12 +114,9 @@ export class IptablesDataplane implements Dataplane {
     const tables = (): readonly IptablesTable[] =>
       TABLES.map((name) => new IptablesTable({ name, insertMode: config.insertMode }));
     this.#tables = { 4: tables(), 6: tables() };
-    if (config.refreshIntervalMs > 0) {
-      this.#refresh = setInterval(() => {
-        this.queueResync('periodic');
-        this.#setDirty();
-      }, config.refreshIntervalMs).unref();
-    }
+    this.#refreshes = CHECKED.filter((what) => config.refreshMs[what] > 0).map((what) =>
+      setInterval(() => this.#check(what), config.refreshMs[what]).unref(),
+    );
   }
 
   /** Changes nothing yet for packets: what an earlier agent left goes on deciding until the picture is complete. */
@@ -150,12 +156,32 @@ export class IptablesDataplane implements Dataplane {
 
   queueResync(reason: string): void {
     this.#config.log.info({ reason }, 'resync');
-    this.#routes.queueResync();
-    this.#workloads.queueResync();
-    this.#interfaces.queueResync();
-    this.#sets.queueResync();
-    for (const table of Object.values(this.#tables).flat()) table.forget();
-    this.#rulesDirty = true;
+    for (const what of CHECKED) this.#queueRead(what);
+  }
+
+  #check(what: Checked): void {
+    this.#config.log.debug({ what }, 'reading back');
+    this.#queueRead(what);
+    this.#setDirty();
+  }
+
+  #queueRead(what: Checked): void {
+    switch (what) {
+      case 'rules':
+        for (const table of Object.values(this.#tables).flat()) table.queueRead();
+        break;
+      case 'ipSets':
+        this.#sets.queueResync();
+        break;
+      case 'routes':
+        this.#routes.queueResync();
+        this.#workloads.queueResync();
+        this.#interfaces.queueResync();
+        this.#rulesDirty = true;
+        break;
+      default:
+        what satisfies never;
+    }
   }
 
   #onInterfacesChanged(): void {
@@ -301,19 +327,36 @@ export class IptablesDataplane implements Dataplane {
     for (const family of FAMILIES) {
       const tables = this.#tables[family];
       for (const table of tables) {
-        if (table.isUnread) table.onSaved(await backend.save(family, table.name));
+        if (table.isUnread) await this.#readTable(family, table);
       }
       const scripts = tables.flatMap((table) => table.script() ?? []);
       if (scripts.length === 0) continue;
+      this.#checkLater();
       try {
         await backend.restore(family, scripts.join(''));
         for (const table of tables) table.onWritten();
       } catch (error) {
         // Somebody may have changed what was read, or a part of it was done.
         for (const table of tables) table.forget();
+        // It may have named a set that somebody has destroyed.
+        this.#sets.queueResync();
         throw error;
       }
     }
+  }
+
+  async #readTable(family: IpFamily, table: IptablesTable): Promise<void> {
+    const chains = table.onSaved(await this.#config.backend.save(family, table.name));
+    if (chains.length === 0) return;
+    const what = { family, table: table.name, chains: chains.slice(0, LOGGED_CHAINS) };
+    this.#config.log.warn({ ...what, count: chains.length }, 'others have changed rules of ours');
+  }
+
+  #checkLater(): void {
+    clearTimeout(this.#postWriteCheck);
+    const { postWriteCheckMs } = this.#config;
+    if (postWriteCheckMs === 0) return;
+    this.#postWriteCheck = setTimeout(() => this.#check('rules'), postWriteCheckMs).unref();
   }
 
   /** Before anything is routed to them again: a new endpoint does not inherit connections. */
@@ -360,7 +403,8 @@ export class IptablesDataplane implements Dataplane {
 
   /** Stops following; rules, sets and routes stay and go on enforcing. */
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#refresh);
+    for (const refresh of this.#refreshes) clearInterval(refresh);
+    clearTimeout(this.#postWriteCheck);
     this.#interfaces[Symbol.dispose]();
     this.#kernelSets[Symbol.dispose]();
     this.#netfilter[Symbol.dispose]();

@@ -6,6 +6,7 @@
 import { parseCidr } from '../../base/net/cidr.js';
 import type { IpFamily, IpSetId } from '../../model/desired.js';
 import {
+  type IpsetHeader,
   type IpsetMember,
   type Ipsets,
   type IpsetType,
@@ -134,10 +135,16 @@ export class IpSets {
 
   /** Makes every wanted set exist, with the right members. @throws SystemError; what is left undone stays dirty. */
   async prepare(): Promise<void> {
-    if (this.#isUnread) await this.#read();
-    for (const set of this.#sets.values()) {
-      if (set.held === null) await this.#create(set);
-      else if (set.dirty.size > 0) await this.#change(set, set.held);
+    try {
+      if (this.#isUnread) await this.#read();
+      for (const set of this.#sets.values()) {
+        if (set.held === null) await this.#create(set);
+        else if (set.dirty.size > 0) await this.#change(set, set.held);
+      }
+    } catch (error) {
+      // Somebody may have taken a set away, or made one of its name.
+      this.#isUnread = true;
+      throw error;
     }
   }
 
@@ -243,7 +250,7 @@ export class IpSets {
 
   async #read(): Promise<void> {
     const { kernel } = this.#options;
-    const headers = (await kernel.headers()).filter(({ name }) => name.startsWith(SET_PREFIX));
+    const headers = await this.#ownHeaders();
     const names = new Set(headers.map(({ name }) => name));
     for (const set of this.#sets.values()) if (!names.has(set.name)) set.held = null;
     for (const { name } of headers) {
@@ -258,6 +265,18 @@ export class IpSets {
       for (const text of held) if (!set.counts.has(text)) set.dirty.add(text);
     }
     this.#isUnread = false;
+  }
+
+  /** Of our sets; one of another kind than is wanted has somebody else's hand in it, and goes. */
+  async #ownHeaders(): Promise<readonly IpsetHeader[]> {
+    const { kernel } = this.#options;
+    const own = (await kernel.headers()).filter(({ name }) => name.startsWith(SET_PREFIX));
+    const isRight = ({ name, type, family }: IpsetHeader): boolean => {
+      const set = this.#sets.get(name);
+      return set === undefined || (set.type === type && set.family === family);
+    };
+    for (const { name } of own.filter((header) => !isRight(header))) await kernel.destroy(name);
+    return own.filter(isRight);
   }
 }
 

@@ -1,11 +1,13 @@
 /**
  * Makes our chains in one table of one family what they should be, in one transaction of iptables-restore, and reads
  * them back. Ours are the chains whose names begin with our prefix and the jumps to them; all else stays as it is.
- * Each of our chains ends with a comment that carries a hash of its rules, behind all that decides: a process without
- * memory knows by it whether the chain is right, and a changed number of rules gives away who changed it by hand.
+ * A chain that is there is right if its rules are, each by itself: a process without memory knows by them what needs not
+ * be written. Each of our chains ends with a comment, behind all that decides, that carries a hash of what was written:
+ * it tells a chain that somebody changed from one that an earlier version wrote.
  */
 import { createHash } from 'node:crypto';
 import { type Chain, CHAIN_PREFIX } from './chains.js';
+import { normalRule } from './rule-text.js';
 
 export const TABLES = ['raw', 'mangle', 'nat', 'filter'] as const;
 export type TableName = (typeof TABLES)[number];
@@ -23,10 +25,10 @@ export interface TableChains {
 }
 
 interface HeldChain {
+  /** What the comment says that it was written as; '' without one. */
+  readonly written: string;
+  /** Of the rules that are there. */
   readonly hash: string;
-  readonly ruleCount: number;
-  /** As the kernel says it; null: written by us, not read since. */
-  text: string | null;
 }
 
 interface Held {
@@ -56,11 +58,14 @@ const HASHES = new WeakMap<readonly string[], string>();
 function hashOf(rules: readonly string[]): string {
   let hash = HASHES.get(rules);
   if (hash === undefined) {
-    hash = createHash('sha256').update(rules.join('\n')).digest('hex').slice(0, HASH_DIGITS);
+    hash = digest(rules);
     HASHES.set(rules, hash);
   }
   return hash;
 }
+
+const digest = (rules: readonly string[]): string =>
+  createHash('sha256').update(rules.map(normalRule).join('\n')).digest('hex').slice(0, HASH_DIGITS);
 
 export class IptablesTable {
   readonly name: TableName;
@@ -69,6 +74,7 @@ export class IptablesTable {
   #hooks: readonly Hook[] = [];
   #held: Held | null = null;
   #hooksRight = false;
+  #isStale = true;
 
   constructor({ name, insertMode }: TableOptions) {
     this.name = name;
@@ -82,9 +88,9 @@ export class IptablesTable {
     if (this.#held !== null) this.#hooksRight = this.#checkHooks(this.#held);
   }
 
-  /** Nothing is known of the kernel's rules: onSaved() has to be called before script(). */
+  /** The kernel's rules are to be read: onSaved() has to be called before script(). */
   get isUnread(): boolean {
-    return this.#held === null;
+    return this.#isStale;
   }
 
   /** Of ours, in the kernel. */
@@ -92,21 +98,36 @@ export class IptablesTable {
     return this.#held?.chains.size ?? 0;
   }
 
-  forget(): void {
-    this.#held = null;
+  /** What is held may not be what is there any more. */
+  queueRead(): void {
+    this.#isStale = true;
   }
 
-  /** Takes what iptables-save says of this table. */
-  onSaved(text: string): void {
-    const before = this.#held?.chains;
-    this.#held = parseSaved(text);
-    for (const [name, chain] of this.#held.chains) {
-      const known = before?.get(name);
-      const changed = known !== undefined && known.text !== null && known.text !== chain.text;
-      // Same number of rules and same hash, but not what it was: somebody replaced a rule.
-      if (changed) this.#held.chains.set(name, { ...chain, hash: 'changed' });
+  /** As queueRead(), and what is held is nothing to compare with: a script may have been carried out in part. */
+  forget(): void {
+    this.#held = null;
+    this.#isStale = true;
+  }
+
+  /** Takes what iptables-save says of this table. Returns what others have changed of ours, by chain. */
+  onSaved(text: string): readonly string[] {
+    const before = this.#held;
+    const held = parseSaved(text);
+    this.#held = held;
+    this.#isStale = false;
+    this.#hooksRight = this.#checkHooks(held);
+    if (before === null) {
+      const isChanged = ({ written, hash }: HeldChain): boolean =>
+        written !== '' && written !== hash;
+      return [...held.chains].filter(([, chain]) => isChanged(chain)).map(([name]) => name);
     }
-    this.#hooksRight = this.#checkHooks(this.#held);
+    const changed = [...before.chains].filter(([name, chain]) => {
+      const found = held.chains.get(name);
+      return found?.hash !== chain.hash || found.written !== chain.written;
+    });
+    const added = [...held.chains.keys()].filter((name) => !before.chains.has(name));
+    const hooks = this.#hooksRight ? [] : hooksByChain(this.#hooks).keys();
+    return [...changed.map(([name]) => name), ...added, ...hooks];
   }
 
   /**
@@ -115,7 +136,7 @@ export class IptablesTable {
    */
   script(): string | null {
     const held = this.#held;
-    if (held === null) throw new Error(`table ${this.name} has not been read`);
+    if (held === null || this.#isStale) throw new Error(`table ${this.name} has not been read`);
     const changed = [...this.#wanted.values()].filter((chain) => !isRight(chain, held));
     const gone = [...held.chains.keys()].filter((name) => !this.#wanted.has(name));
     if (changed.length === 0 && gone.length === 0 && this.#hooksRight) return null;
@@ -140,8 +161,8 @@ export class IptablesTable {
       if (!this.#wanted.has(name)) held.chains.delete(name);
     for (const chain of this.#wanted.values()) {
       if (isRight(chain, held)) continue;
-      const entry = { hash: hashOf(chain.rules), ruleCount: chain.rules.length + 1, text: null };
-      held.chains.set(chain.name, entry);
+      const hash = hashOf(chain.rules);
+      held.chains.set(chain.name, { written: hash, hash });
     }
     const wanted = hooksByChain(this.#hooks);
     for (const kernelChain of new Set([...wanted.keys(), ...held.hooks.keys()])) {
@@ -207,7 +228,8 @@ function hooksByChain(hooks: readonly Hook[]): ReadonlyMap<string, readonly stri
 
 function isRight({ name, rules }: Chain, held: Held): boolean {
   const have = held.chains.get(name);
-  return have?.hash === hashOf(rules) && have.ruleCount === rules.length + 1;
+  const wanted = hashOf(rules);
+  return have?.hash === wanted && have.written === wanted;
 }
 
 /** ':FORWARD ACCEPT [0:0]', '-A FORWARD -j mgy-FORWARD'; anything else is skipped. */
@@ -237,8 +259,9 @@ function parseSaved(text: string): Held {
   return { chains, hooks, ruleCounts };
 }
 
+const COMMENT = new RegExp(`^-m comment --comment "?${HASH_COMMENT}([0-9a-f]{${HASH_DIGITS}})"?$`);
+
 function heldChain(rules: readonly string[]): HeldChain {
-  const comment = new RegExp(`--comment "?${HASH_COMMENT}([0-9a-f]{${HASH_DIGITS}})"?`);
-  const hash = comment.exec(rules.at(-1) ?? '')?.[1] ?? '';
-  return { hash, ruleCount: rules.length, text: rules.join('\n') };
+  const written = COMMENT.exec(rules.at(-1) ?? '')?.[1] ?? '';
+  return { written, hash: digest(written === '' ? rules : rules.slice(0, -1)) };
 }
