@@ -238,11 +238,14 @@ describe.each(['legacy', 'nft'] as const)('beside the rules of others, %s', (bac
     expect(before.filter((line) => !meanwhile.includes(line))).toEqual([]);
 
     // Resync, another process, and the end: they are what they were.
+    await host.ask({ do: 'writes' });
     expect(await host.ask({ do: 'resync' })).toBe('applied');
+    expect(await host.ask({ do: 'writes' })).toBe(0);
     const ours = host.lines('ours');
     await host.stop();
     host.start();
     await host.apply(...WANTED);
+    expect(await host.ask({ do: 'writes' })).toBe(0);
     expect(host.lines('ours')).toEqual(ours);
     expect(host.lines('others')).toEqual(meanwhile);
     await host.ask({ do: 'cleanup' });

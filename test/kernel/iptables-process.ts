@@ -9,6 +9,8 @@ import { FailsafePort } from '../../src/base/net/failsafe-port.js';
 import { type BackendName, IptablesBackend } from '../../src/dataplane/iptables/backend.js';
 import { cleanup } from '../../src/dataplane/iptables/cleanup.js';
 import { IptablesDataplane } from '../../src/dataplane/iptables/driver.js';
+import type { NatOutgoingOptions } from '../../src/dataplane/iptables/nat-chains.js';
+import type { LogRate } from '../../src/dataplane/iptables/policy-chains.js';
 import type { DesiredUpdate } from '../../src/model/desired.js';
 
 export interface IptablesProcessOptions {
@@ -17,6 +19,9 @@ export interface IptablesProcessOptions {
   readonly refreshMs?: number;
   readonly postWriteCheckMs?: number;
   readonly lockWaitSeconds?: number;
+  readonly leavePlainRoutes?: boolean;
+  readonly logRate?: LogRate;
+  readonly natOutgoing?: Partial<NatOutgoingOptions>;
 }
 
 export type IptablesRequest =
@@ -26,11 +31,21 @@ export type IptablesRequest =
       /** Default Drop. Another one than before opens the dataplane anew. */
       readonly endpointToHostAction?: string;
     }
-  | { readonly do: 'resync' | 'close' | 'cleanup' | 'until-dirty' };
+  /** 'writes': how often tables have been written since the last time it was asked. */
+  | { readonly do: 'resync' | 'close' | 'cleanup' | 'until-dirty' | 'writes' };
 
 const options = JSON.parse(process.argv[3] ?? '{}') as IptablesProcessOptions;
 const { insertMode = 'insert', refreshMs = 0, postWriteCheckMs = 0 } = options;
-const backend = new IptablesBackend(process.argv[2] as BackendName, {
+let writes = 0;
+
+class CountingBackend extends IptablesBackend {
+  override async restore(...args: Parameters<IptablesBackend['restore']>): Promise<void> {
+    writes++;
+    await super.restore(...args);
+  }
+}
+
+const backend = new CountingBackend(process.argv[2] as BackendName, {
   lockWaitSeconds: options.lockWaitSeconds ?? 10,
 });
 const tcp = (port: number) => new FailsafePort(6, port);
@@ -46,6 +61,13 @@ const config = (endpointToHostAction: string) => ({
   membersMax: 1_048_576,
   denyAction: 'DROP' as const,
   allowAction: 'ACCEPT' as const,
+  mangleAllowAction: 'ACCEPT' as const,
+  leavePlainRoutes: options.leavePlainRoutes ?? false,
+  logRate: options.logRate ?? null,
+  natOutgoing: {
+    ...{ address: null, ports: null, interfaceName: null, exceptHosts: false },
+    ...options.natOutgoing,
+  },
   endpointToHostAction: endpointToHostAction.toUpperCase() as 'DROP' | 'ACCEPT' | 'RETURN',
   // Those of Calico v3.2, which the truth cases are written for.
   failsafes: {
@@ -102,6 +124,11 @@ async function answer(request: IptablesRequest): Promise<unknown> {
     case 'until-dirty':
       await untilDirty();
       return 'dirty';
+    case 'writes': {
+      const count = writes;
+      writes = 0;
+      return count;
+    }
     case 'cleanup':
       return cleanup();
     case 'close':

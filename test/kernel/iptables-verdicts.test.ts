@@ -50,7 +50,7 @@ function isImpossible(world: World, packet: WorldPacket): boolean {
   const own = Object.values(world.nodes).flatMap(({ ifaces }) => Object.values(ifaces).flat());
   const isTranslatable = protocol === 6 || protocol === 17;
   return (
-    (packet.orig !== undefined && (!isTranslatable || packet.from.startsWith('host:'))) ||
+    (packet.orig !== undefined && !isTranslatable) ||
     (own.includes(source) && !packet.from.startsWith('host:'))
   );
 }

@@ -97,7 +97,11 @@ export async function removeOther(
   if (count > 0) log.info(removed, 'the other dataplane has been removed');
 }
 
-async function openIptables({ values, log }: OpenOptions): Promise<IptablesDataplane> {
+async function openIptables({
+  values,
+  leavePlainRoutes,
+  log,
+}: OpenOptions): Promise<IptablesDataplane> {
   const wanted = values.IptablesBackend.toLowerCase();
   const { name, reason } =
     wanted === 'auto'
@@ -110,11 +114,13 @@ async function openIptables({ values, log }: OpenOptions): Promise<IptablesDatap
     interfacePrefixes: values.InterfacePrefix,
     interfaceExclude: values.InterfaceExclude,
     ipv6: usesIpv6(values),
+    leavePlainRoutes,
     insertMode: values.ChainInsertMode,
     markMask: values.IptablesMarkMask,
     membersMax: values.MaxIpsetSize,
     denyAction: values.IptablesFilterDenyAction,
     allowAction: values.IptablesFilterAllowAction,
+    mangleAllowAction: values.IptablesMangleAllowAction,
     endpointToHostAction: HOST_ACTIONS[values.DefaultEndpointToHostAction],
     failsafes: {
       ingress: values.FailsafeInboundHostPorts,
@@ -123,6 +129,16 @@ async function openIptables({ values, log }: OpenOptions): Promise<IptablesDatap
     dropInvalid: !values.DisableConntrackInvalidCheck,
     vxlanPort: VXLAN_PORT,
     logPrefix: values.LogPrefix,
+    logRate:
+      values.LogActionRateLimit === null
+        ? null
+        : { ...values.LogActionRateLimit, burst: values.LogActionRateLimitBurst },
+    natOutgoing: {
+      address: values.NATOutgoingAddress,
+      ports: values.NATPortRange,
+      interfaceName: values.IptablesNATOutgoingInterfaceFilter,
+      exceptHosts: values.NATOutgoingExclusions === 'IPPoolsAndHostIPs',
+    },
     refreshMs: {
       rules: values.IptablesRefreshInterval,
       ipSets: values.IpsetsRefreshInterval,

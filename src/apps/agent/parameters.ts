@@ -4,6 +4,8 @@
  */
 import { CodedError } from '../../base/error.js';
 import { type FailsafePort, parseFailsafePorts } from '../../base/net/failsafe-port.js';
+import { formatIp, parseIp } from '../../base/net/ip.js';
+import type { LogRate } from '../../dataplane/iptables/policy-chains.js';
 import {
   PARAMETER_DEFINITIONS,
   type ParameterDefinition,
@@ -15,6 +17,7 @@ import {
   resolve,
   type Source,
 } from '../../model/configuration/resolve.js';
+import type { PortRange } from '../../model/desired.js';
 
 interface Parameter<T> {
   readonly parse: (text: string) => T;
@@ -92,6 +95,38 @@ function logPrefix(text: string): string {
   if (!/^[\x20-\x7e]{1,27}$/.test(text) || /["\\]/.test(text)) {
     throw new Wanted('1 to 27 printable characters without quotes');
   }
+  return text;
+}
+
+/** '10/minute'; null: no limit. */
+function logRate(text: string): Pick<LogRate, 'lines' | 'unit'> | null {
+  if (text === 'none') return null;
+  const [, lines, unit] = /^([1-9]\d{0,3})\/(second|minute|hour|day)$/.exec(text) ?? [];
+  if (unit === undefined) throw new Wanted('1 to 9999 per unit, such as 10/minute');
+  return { lines: Number(lines), unit: unit as LogRate['unit'] };
+}
+
+function ipv4Address(text: string): string | null {
+  if (text === 'none') return null;
+  const ip = parseIp(text);
+  if (ip?.family !== 4) throw new Wanted('an IPv4 address');
+  return formatIp(ip);
+}
+
+function portRange(text: string): PortRange | null {
+  if (text === 'none') return null;
+  const [, from, to = from] = /^(\d+)(?::(\d+))?$/.exec(text) ?? [];
+  const [first, last] = [Number(from), Number(to)];
+  if (!(first >= 1 && first <= last && last <= 65_535))
+    throw new Wanted('ports such as 32768:65535');
+  return { first, last };
+}
+
+/** It goes into a rule as it is. */
+function interfaceName(text: string): string | null {
+  if (text === 'none') return null;
+  if (!/^[\w.:@-]{1,15}\+?$/.test(text))
+    throw new Wanted("an interface's name, + at its end for any rest");
   return text;
 }
 
@@ -202,10 +237,20 @@ export const PARAMETERS = {
     0,
     'iptables: how long to wait for the lock of the legacy tables; 0: 10 seconds.',
   ),
+  IptablesMangleAllowAction: parameter(
+    oneOf('ACCEPT', 'RETURN'),
+    'ACCEPT',
+    'iptables: the same for what is decided before destinations are translated.',
+  ),
   IptablesMarkMask: parameter(
     markMask,
     0xffff_0000,
     'iptables: the bits of the packet mark that may be used, at least two.',
+  ),
+  IptablesNATOutgoingInterfaceFilter: parameter(
+    interfaceName,
+    null,
+    'iptables: outgoing traffic of pools is translated only on these interfaces.',
   ),
   IptablesPostWriteCheckInterval: duration(
     5_000,
@@ -220,6 +265,16 @@ export const PARAMETERS = {
     true,
     'IPv6 of workloads. Off, or without it in the kernel: dropped.',
   ),
+  LogActionRateLimit: parameter(
+    logRate,
+    null,
+    'iptables: how many lines a Log rule writes, such as 10/minute.',
+  ),
+  LogActionRateLimitBurst: parameter(
+    integer(0, 9999),
+    5,
+    'iptables: how many lines it may write at once before that.',
+  ),
   LogDrops: parameter(bool, false, "Write dropped packets to the agent's log."),
   LogSeverityScreen: parameter(
     oneOf('Trace', 'Debug', 'Info', 'Warning', 'Error', 'Fatal', 'none'),
@@ -231,6 +286,21 @@ export const PARAMETERS = {
     integer(1, 0xffff_ffff),
     1_048_576,
     'iptables: how many members an IP set can have.',
+  ),
+  NATOutgoingAddress: parameter(
+    ipv4Address,
+    null,
+    'iptables: outgoing traffic of pools gets this address, not that of the interface.',
+  ),
+  NATOutgoingExclusions: parameter(
+    oneOf('IPPoolsOnly', 'IPPoolsAndHostIPs'),
+    'IPPoolsOnly',
+    'iptables: destinations to which outgoing traffic of pools keeps its address.',
+  ),
+  NATPortRange: parameter(
+    portRange,
+    null,
+    'iptables: source ports of outgoing traffic of pools, TCP and UDP.',
   ),
   PolicyMetrics: parameter(
     bool,

@@ -10,6 +10,7 @@ import { type IpsetMember, Ipsets, type IpsetType } from '../../kernel/netfilter
 import { NetlinkConnection } from '../../kernel/netlink/connection.js';
 import type {
   DesiredHostEndpoint,
+  DesiredRoute,
   DesiredUpdate,
   EndpointId,
   IpFamily,
@@ -17,12 +18,14 @@ import type {
 import { ApplyError } from '../apply-error.js';
 import type { Dataplane } from '../dataplane.js';
 import { InterfaceMonitor } from '../interface-monitor.js';
-import { RouteTable, type WantedRoute } from '../routing/route-table.js';
+import { BLACKHOLE, RouteTable, type WantedRoute } from '../routing/route-table.js';
 import { enableForwarding } from '../routing/workload-interface.js';
 import type { IptablesBackend } from './backend.js';
 import { IpSets } from './ip-sets.js';
 import { markBits } from './marks.js';
+import type { NatOutgoingOptions } from './nat-chains.js';
 import { NetworkFacts } from './network-facts.js';
+import type { LogRate } from './policy-chains.js';
 import { RenderedPolicies } from './rendered-policies.js';
 import { FAMILIES, type RuleSetOptions, renderRuleSet } from './rule-set.js';
 import { type SetUse, setName } from './set-use.js';
@@ -36,16 +39,22 @@ export interface IptablesConfig {
   readonly interfaceExclude: readonly string[];
   /** IPv6 is routed to workloads, too; policy is for both families whatever this says. */
   readonly ipv6: boolean;
+  /** A routing daemon has the routes of packets that travel as they are. */
+  readonly leavePlainRoutes: boolean;
   readonly insertMode: 'insert' | 'append';
   readonly markMask: number;
   readonly membersMax: number;
   readonly denyAction: 'DROP' | 'REJECT';
+  /** Of the filter table, and of the mangle table. */
   readonly allowAction: 'ACCEPT' | 'RETURN';
+  readonly mangleAllowAction: 'ACCEPT' | 'RETURN';
   readonly endpointToHostAction: 'DROP' | 'ACCEPT' | 'RETURN';
   readonly failsafes: Readonly<Record<'ingress' | 'egress', readonly FailsafePort[]>>;
   readonly dropInvalid: boolean;
   readonly vxlanPort: number;
   readonly logPrefix: string;
+  readonly logRate: LogRate | null;
+  readonly natOutgoing: NatOutgoingOptions;
   /** How often each is read back, and what others changed of ours is put right; 0: only when asked. */
   readonly refreshMs: Readonly<Record<Checked, number>>;
   /** Once more so long after rules were written, for writers that respect no lock; 0: not. */
@@ -304,20 +313,26 @@ export class IptablesDataplane implements Dataplane {
   }
 
   #ruleSetOptions(family: IpFamily): RuleSetOptions {
-    const { interfacePrefixes: prefixes, logPrefix, markMask, ...config } = this.#config;
-    const { denyAction, allowAction, endpointToHostAction, failsafes, dropInvalid, vxlanPort } =
-      config;
+    const { interfacePrefixes: prefixes, logPrefix, logRate, markMask, ...config } = this.#config;
+    const { denyAction, allowAction, mangleAllowAction, endpointToHostAction } = config;
+    const { failsafes, dropInvalid, vxlanPort, natOutgoing } = config;
     return {
-      logPrefix,
+      ...{ logPrefix, logRate },
       host: {
-        ...{ family, prefixes, denyAction, allowAction, endpointToHostAction, failsafes },
-        ...{ dropInvalid, vxlanPort, workloadSet: WORKLOAD_SET[family], hostSet: HOST_SET[family] },
+        ...{ family, prefixes, denyAction, allowAction, mangleAllowAction, endpointToHostAction },
+        ...{
+          failsafes,
+          dropInvalid,
+          vxlanPort,
+          workloadSet: WORKLOAD_SET[family],
+          hostSet: HOST_SET[family],
+        },
         tunnels: this.#facts.tunnels(family),
         marks: markBits(markMask),
         masquerade:
           this.#facts.poolMembers(family, 'masqueraded').length === 0
             ? null
-            : { from: MASQUERADED_SET[family], except: POOL_SET[family] },
+            : { ...natOutgoing, from: MASQUERADED_SET[family], except: POOL_SET[family] },
       },
     };
   }
@@ -369,11 +384,12 @@ export class IptablesDataplane implements Dataplane {
 
   /** An address may move between this host and another: there is one route to it, and its own workload's wins. */
   #recordRoutes(): void {
-    const wanted = new Map<string, WantedRoute>();
-    for (const [cidr, { nextHop }] of this.#facts.routes) {
-      const ifindex = this.#interfaces.interfaceTowards(nextHop);
-      // Not on a link of ours: whoever routes between the hosts has to do it.
-      if (ifindex !== null) wanted.set(cidr, { ifindex, gateway: nextHop });
+    const wanted = new Map<string, WantedRoute | typeof BLACKHOLE>();
+    for (const cidr of this.#facts.localBlocks) wanted.set(cidr, BLACKHOLE);
+    for (const [cidr, route] of this.#facts.routes()) {
+      const found = this.#routeTo(route);
+      if (found === null) wanted.delete(cidr);
+      else wanted.set(cidr, found);
     }
     for (const [destination, route] of this.#workloads.routes()) wanted.set(destination, route);
     for (const destination of this.#routed) {
@@ -381,6 +397,13 @@ export class IptablesDataplane implements Dataplane {
     }
     for (const [destination, route] of wanted) this.#routes.set(destination, route);
     this.#routed = new Set(wanted.keys());
+  }
+
+  /** null: whoever else routes between the hosts has to do it. */
+  #routeTo({ nextHop, encapsulation }: DesiredRoute): WantedRoute | null {
+    if (encapsulation === undefined && this.#config.leavePlainRoutes) return null;
+    const ifindex = this.#interfaces.interfaceTowards(nextHop);
+    return ifindex === null ? null : { ifindex, gateway: nextHop };
   }
 
   /** Of all IP sets that are wanted. */

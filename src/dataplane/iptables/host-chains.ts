@@ -7,6 +7,7 @@ import type { IpFamily, PolicyStage } from '../../model/desired.js';
 import { type Chain, CHAIN_PREFIX, chainName, rule } from './chains.js';
 import { renderDispatch } from './interface-dispatch.js';
 import { type MarkBits, markClear, markSet } from './marks.js';
+import { type Masquerade, masqueradeRules } from './nat-chains.js';
 import type { Direction } from './policy-chains.js';
 import type { Hook, TableChains, TableName } from './table.js';
 
@@ -23,6 +24,8 @@ export interface HostChainsOptions {
   readonly denyAction: string;
   /** Of the filter table: 'ACCEPT' or 'RETURN'. */
   readonly allowAction: string;
+  /** The same of the mangle table. */
+  readonly mangleAllowAction: string;
   readonly endpointToHostAction: 'DROP' | 'ACCEPT' | 'RETURN';
   readonly failsafes: Readonly<Record<Direction, readonly FailsafePort[]>>;
   readonly dropInvalid: boolean;
@@ -33,8 +36,8 @@ export interface HostChainsOptions {
   readonly hostSet: string;
   /** Which encapsulations this host takes from, and sends to, the other hosts. */
   readonly tunnels: { readonly ipip: boolean; readonly vxlan: boolean };
-  /** hash:net sets for masquerading; null: no pool wants it. */
-  readonly masquerade: { readonly from: string; readonly except: string } | null;
+  /** null: no pool wants it. */
+  readonly masquerade: Masquerade | null;
 }
 
 export interface HostState {
@@ -157,6 +160,16 @@ class HostChains {
   // --- mangle: before destinations are translated -------------------------------------------------------------
 
   #mangle(): TableChains {
+    const parts = [this.#preDnat(), this.#translatedEgress()].filter(
+      ({ chains }) => chains.length > 0,
+    );
+    return {
+      chains: parts.flatMap(({ chains }) => chains),
+      hooks: parts.flatMap(({ hooks }) => hooks),
+    };
+  }
+
+  #preDnat(): TableChains {
     const stage = this.#stage('preDnat', 'ingress', (chain) => [
       ...this.#failsafe('ingress', 'dport', '-j RETURN'),
       `-j ${chain}`,
@@ -167,10 +180,35 @@ class HostChains {
       // Neighbour discovery is in no state at all.
       '-m conntrack ! --ctstate NEW,UNTRACKED -j RETURN',
       ...stage.calls,
+      rule(this.#accepted, `-j ${this.#options.mangleAllowAction}`),
     ];
     return {
       chains: [chain(own('PREROUTING'), lines), ...stage.chains],
       hooks: hooks('PREROUTING'),
+    };
+  }
+
+  /**
+   * Egress of host endpoints for packets of host processes whose destination was translated: the filter table sees
+   * the interface that was chosen before (spec/policy.md 6.2 H2). What is forwarded has a source of elsewhere.
+   */
+  #translatedEgress(): TableChains {
+    const actions = { allow: this.#options.mangleAllowAction, deny: '-j DROP' };
+    const stage = this.#stage('normal', 'egress', (chain) =>
+      this.#hostPolicy('egress', chain, actions),
+    );
+    if (stage.calls.length === 0) return { chains: [], hooks: [] };
+    const lines = [
+      '-m conntrack ! --ctstate DNAT -j RETURN',
+      '-m addrtype ! --src-type LOCAL -j RETURN',
+      ...this.#workloads('-o', (match) => `${match} -j RETURN`),
+      // Untracked policy may have accepted it, but that has no connection to translate.
+      this.#clear,
+      ...stage.calls,
+    ];
+    return {
+      chains: [chain(own('POSTROUTING'), lines), ...stage.chains],
+      hooks: hooks('POSTROUTING'),
     };
   }
 
@@ -179,9 +217,7 @@ class HostChains {
   #nat(): TableChains {
     const { masquerade } = this.#options;
     if (masquerade === null) return { chains: [], hooks: [] };
-    const from = `-m set --match-set ${masquerade.from} src`;
-    const except = `-m set ! --match-set ${masquerade.except} dst`;
-    const lines = [`${from} ${except} -j MASQUERADE`];
+    const lines = masqueradeRules(masquerade, this.#options);
     return { chains: [chain(own('POSTROUTING'), lines)], hooks: hooks('POSTROUTING') };
   }
 
@@ -224,6 +260,8 @@ class HostChains {
       rule(this.#accepted, `-j ${allowAction}`),
       ...this.#workloads('-o', (match) => `${match} -g ${own('host-to-wl')}`),
       ...this.#tunnels('dst', '-j ACCEPT'),
+      // The mangle table asks, which knows where the packet is going now.
+      ...(normal.calls.length === 0 ? [] : ['-m conntrack --ctstate DNAT -j RETURN']),
       ...normal.calls,
     ];
     return [chain(own('OUTPUT'), output), chain(own('host-to-wl'), toWorkload), ...normal.chains];
@@ -242,16 +280,19 @@ class HostChains {
   }
 
   /** A host endpoint between its interface and the host's processes. */
-  #hostPolicy(direction: Direction, policySet: string): readonly string[] {
-    const { allowAction, dropInvalid } = this.#options;
+  #hostPolicy(
+    direction: Direction,
+    policySet: string,
+    { allow, deny } = { allow: this.#options.allowAction, deny: this.#deny },
+  ): readonly string[] {
     return [
-      `${ESTABLISHED} -j ${allowAction}`,
-      ...(dropInvalid ? [`${INVALID} ${this.#deny}`] : []),
-      ...this.#failsafe(direction, 'dport', `-j ${allowAction}`),
-      ...this.#control(`-j ${allowAction}`),
+      `${ESTABLISHED} -j ${allow}`,
+      ...(this.#options.dropInvalid ? [`${INVALID} ${deny}`] : []),
+      ...this.#failsafe(direction, 'dport', `-j ${allow}`),
+      ...this.#control(`-j ${allow}`),
       `-j ${policySet}`,
-      rule(this.#accepted, `-j ${allowAction}`),
-      this.#deny,
+      rule(this.#accepted, `-j ${allow}`),
+      deny,
     ];
   }
 

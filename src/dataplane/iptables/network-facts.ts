@@ -13,18 +13,30 @@ import type {
 export class NetworkFacts {
   readonly #hosts = new Map<string, DesiredHost>();
   readonly #pools = new Map<string, DesiredPool>();
-  /** Of workloads on other hosts, by range. */
-  readonly routes = new Map<string, DesiredRoute>();
+  /** Of workloads' addresses on other hosts; and of blocks, borrowed addresses and ends of tunnels. */
+  readonly #routes = new Map<string, DesiredRoute>();
+  readonly #blockRoutes = new Map<string, DesiredRoute>();
+  readonly #localBlocks = new Set<string>();
   #localHost: DesiredLocalHost | null = null;
 
   /** Whether it was about these things. */
   onUpdate(update: DesiredUpdate): boolean {
     switch (update.type) {
       case 'route':
-        this.routes.set(update.cidr, update.route);
+        this.#routes.set(update.cidr, update.route);
         return true;
       case 'route-remove':
-        return this.routes.delete(update.cidr);
+        return this.#routes.delete(update.cidr);
+      case 'block-route':
+        this.#blockRoutes.set(update.cidr, update.route);
+        return true;
+      case 'block-route-remove':
+        return this.#blockRoutes.delete(update.cidr);
+      case 'local-block':
+        this.#localBlocks.add(update.cidr);
+        return true;
+      case 'local-block-remove':
+        return this.#localBlocks.delete(update.cidr);
       case 'host':
         this.#hosts.set(update.name, update.host);
         return true;
@@ -44,6 +56,16 @@ export class NetworkFacts {
       default:
         return false;
     }
+  }
+
+  /** Ranges on other hosts; of one that is said twice, what is said of workloads. */
+  routes(): ReadonlyMap<string, DesiredRoute> {
+    return new Map([...this.#blockRoutes, ...this.#routes]);
+  }
+
+  /** Ranges of this host: what nobody in them has leads nowhere. */
+  get localBlocks(): ReadonlySet<string> {
+    return this.#localBlocks;
   }
 
   /** Which tunnels' packets are taken from other hosts and sent to them. */

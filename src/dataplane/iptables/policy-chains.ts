@@ -41,6 +41,15 @@ export interface RenderOptions {
   /** 'DROP' or 'REJECT'. */
   readonly denyAction: string;
   readonly logPrefix: string;
+  /** Of lines of each Log rule; null: one for every packet that it matches. */
+  readonly logRate: LogRate | null;
+}
+
+/** So many lines in so long, after a burst at once. */
+export interface LogRate {
+  readonly lines: number;
+  readonly unit: 'second' | 'minute' | 'hour' | 'day';
+  readonly burst: number;
 }
 
 /** Sets the accepted mark. Reached by goto, so it ends the chain that went there. */
@@ -215,7 +224,7 @@ class PolicySetRenderer {
       case 'pass':
         return pass;
       case 'log':
-        return `-j LOG --log-prefix "${this.#options.logPrefix}: " --log-level 5`;
+        return `${logLimit(this.#options.logRate)}-j LOG --log-prefix "${this.#options.logPrefix}: " --log-level 5`;
       default:
         return action satisfies never;
     }
@@ -242,6 +251,17 @@ class PolicySetRenderer {
     this.#called.set(chain.name, chain);
     return chain;
   }
+}
+
+/** As iptables-save says them. */
+const LIMIT_UNITS = { second: 'sec', minute: 'min', hour: 'hour', day: 'day' } as const;
+/** The burst that iptables takes without being told, and does not say. */
+const BURST_DEFAULT = 5;
+
+function logLimit(rate: LogRate | null): string {
+  if (rate === null) return '';
+  const burst = rate.burst === BURST_DEFAULT ? '' : ` --limit-burst ${Math.max(1, rate.burst)}`;
+  return `-m limit --limit ${rate.lines}/${LIMIT_UNITS[rate.unit]}${burst} `;
 }
 
 const hasReturn = (chain: Chain): boolean =>

@@ -19,7 +19,12 @@ import {
   type PolicedInterface,
   renderHostChains,
 } from './host-chains.js';
-import { type Direction, type RenderOptions, verdictChains } from './policy-chains.js';
+import {
+  type Direction,
+  type LogRate,
+  type RenderOptions,
+  verdictChains,
+} from './policy-chains.js';
 import type { RenderedPolicies } from './rendered-policies.js';
 import type { TableChains, TableName } from './table.js';
 
@@ -32,15 +37,21 @@ export interface RuleSetInput {
 export interface RuleSetOptions {
   readonly host: HostChainsOptions;
   readonly logPrefix: string;
+  readonly logRate: LogRate | null;
 }
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 const STAGES: readonly PolicyStage[] = ['untracked', 'preDnat', 'normal', 'forward'];
-const TABLE_OF: Readonly<Record<PolicyStage, TableName>> = {
-  untracked: 'raw',
-  preDnat: 'mangle',
-  normal: 'filter',
-  forward: 'filter',
+const TABLES_OF: Readonly<Record<`${PolicyStage} ${Direction}`, readonly TableName[]>> = {
+  'untracked ingress': ['raw'],
+  'untracked egress': ['raw'],
+  'preDnat ingress': ['mangle'],
+  'preDnat egress': ['mangle'],
+  'normal ingress': ['filter'],
+  // Of packets whose destination has been translated only the mangle table knows the interface.
+  'normal egress': ['mangle', 'filter'],
+  'forward ingress': ['filter'],
+  'forward egress': ['filter'],
 };
 /** What the wildcard host endpoint means for an interface that has just come. */
 const OTHER_STAGES: readonly PolicyStage[] = ['preDnat', 'normal', 'forward'];
@@ -142,14 +153,15 @@ class RuleSetRenderer {
     { profiles }: DesiredHostEndpoint,
   ): string {
     const policySet = { direction, tiers, profiles: stage === 'normal' ? profiles : null };
-    return this.#chain(TABLE_OF[stage], policySet);
+    const names = TABLES_OF[`${stage} ${direction}`].map((table) => this.#chain(table, policySet));
+    return names[0] ?? '';
   }
 
   #chain(table: TableName, policySet: Parameters<RenderedPolicies['chainsOf']>[0]): string {
-    const { host, logPrefix } = this.#options;
+    const { host, logPrefix, logRate } = this.#options;
     const { family, marks } = host;
     const options: RenderOptions = {
-      ...{ family, marks, logPrefix },
+      ...{ family, marks, logPrefix, logRate },
       // REJECT is for the filter table alone.
       denyAction: table === 'filter' ? host.denyAction : 'DROP',
     };

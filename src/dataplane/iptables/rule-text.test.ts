@@ -17,6 +17,11 @@ const SAME: readonly (readonly [string, string, string])[] = [
     '-p 1 -m icmp --icmp-type 8/0 ! -d 198.51.100.7/32 -j RETURN',
     '! -d 198.51.100.7/32 -p icmp -m icmp --icmp-type 8/0 -j RETURN',
   ],
+  [
+    'which of two rates with one pause',
+    '-m limit --limit 9999/sec -j LOG',
+    '-m limit --limit 10000/sec -j LOG',
+  ],
   ['spaces at the end', '-j DROP ', '-j DROP'],
 ];
 const DIFFERENT: readonly (readonly [string, string, string])[] = [
@@ -28,6 +33,7 @@ const DIFFERENT: readonly (readonly [string, string, string])[] = [
     '-m set --match-set a src -j DROP',
     '-m set --match-set a dst -j DROP',
   ],
+  ['a rate', '-m limit --limit 9/min -j LOG', '-m limit --limit 10/min -j LOG'],
   ['a match that is missing', '-p 6 -m tcp --dport 22 -j DROP', '-p 6 -j DROP'],
 ];
 

@@ -45,6 +45,21 @@ function protocolNumber(name: string): string {
 /** Source, destination, interfaces and protocol: matches that belong to no extension. */
 const BUILT_IN: ReadonlySet<string> = new Set(['-s', '-d', '-i', '-o', '-p']);
 
+/** Steps of the kernel's clock of limits per unit. */
+const LIMIT_STEPS: Readonly<Record<string, number>> = {
+  sec: 10_000,
+  min: 600_000,
+  hour: 36_000_000,
+  day: 864_000_000,
+};
+
+/** '7/min' as the kernel keeps it, a pause between two: rates that round to one pause are said by any of them. */
+function limitPause(rate: string): string {
+  const [, count, unit = ''] = /^(\d+)\/(sec|min|hour|day)$/.exec(rate) ?? [];
+  const steps = LIMIT_STEPS[unit];
+  return steps === undefined ? rate : String(Math.floor(steps / Number(count)));
+}
+
 /** `rule`: what stands after '-A CHAIN '. */
 export function normalRule(rule: string): string {
   const first: string[] = [];
@@ -54,7 +69,7 @@ export function normalRule(rule: string): string {
     const negated = words[at] === '!' && BUILT_IN.has(words[at + 1] ?? '');
     const flag = words[negated ? at + 1 : at] ?? '';
     if (!BUILT_IN.has(flag)) {
-      rest.push(flag);
+      rest.push(words[at - 1] === '--limit' ? limitPause(flag) : flag);
       continue;
     }
     at += negated ? 2 : 1;
