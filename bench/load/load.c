@@ -68,6 +68,8 @@ static const struct {
 	{ "stream", measure_main, "stream ADDRESS PORT SECONDS            one TCP stream to a serve --discard port" },
 	{ "flow", flow_main, "flow ADDRESS PORT PACKETS_PER_S SECONDS  numbered UDP packets, echoed; reports losses" },
 	{ "inject", inject_main, "inject                                 reads \"link NAME HEX\" and \"ip HEX\" lines, sends each as it is; \"forget\": all tracked connections" },
+	{ "sink", sink_main, "sink PORT...                           counts numbered datagrams; a line on standard input asks for the counts" },
+	{ "storm", storm_main, "storm ADDRESS PORT ONE_WAY_PORT DENIED_PORT PACKETS_PER_S CONNECTIONS  allowed and denied traffic at once; reports on SIGTERM" },
 };
 
 int main(int argc, char **argv)

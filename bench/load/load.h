@@ -24,5 +24,7 @@ int probe_main(int argc, char **argv);
 int measure_main(int argc, char **argv);
 int flow_main(int argc, char **argv);
 int inject_main(int argc, char **argv);
+int sink_main(int argc, char **argv);
+int storm_main(int argc, char **argv);
 
 #endif

@@ -30,13 +30,16 @@ static void watch(int ep, int fd, enum kind kind, int discard)
 static int open_socket(int type, int port)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = in6addr_any };
-	int one = 1, zero = 0;
+	int one = 1, zero = 0, room = 64 << 20;
 	int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		die("socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+	/* A server that is not scheduled for a while is not to lose what it was sent. */
+	if (type == SOCK_DGRAM)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	if (bind(fd, (struct sockaddr *)&any, sizeof(any)))
 		die("bind");
 	if (type == SOCK_STREAM && listen(fd, 4096))
