@@ -9,7 +9,7 @@ import { cleanup } from '../../src/dataplane/ebpf/cleanup.js';
 import { EbpfDataplane } from '../../src/dataplane/ebpf/driver.js';
 import type { DesiredUpdate } from '../../src/model/desired.js';
 
-const [bpfDir = '', sizes = '', attach = ''] = process.argv.slice(2);
+const [bpfDir = '', sizes = '', attach = '', more = ''] = process.argv.slice(2);
 
 export type DriverRequest =
   | { readonly do: 'apply'; readonly updates: readonly DesiredUpdate[] }
@@ -22,6 +22,7 @@ const options = {
   interfacePrefixes: ['cali'],
   interfaceExclude: ['skipped0'],
   conntrackEntries: 4096,
+  ...(more === '' ? {} : JSON.parse(more)),
   ...(sizes === '' ? {} : { sizes: JSON.parse(sizes) }),
   ...(attach === '' ? {} : { attach: attach === 'tcx' ? ('tcx' as const) : ('clsact' as const) }),
   config: {

@@ -13,9 +13,15 @@ export class Driver {
   readonly #answers: AsyncIterator<string>;
   readonly exited: Promise<void>;
 
-  constructor(world: WorkloadWorld, sizes = '', attach: 'tcx' | 'clsact' | '' = '') {
+  constructor(
+    world: WorkloadWorld,
+    sizes = '',
+    attach: 'tcx' | 'clsact' | '' = '',
+    more: Readonly<Record<string, unknown>> = {},
+  ) {
     const script = join(REPOSITORY, 'dist', 'test', 'kernel', 'driver-process.js');
     const argv = [`--net=${world.path}`, process.execPath, script, world.bpfDir, sizes, attach];
+    argv.push(JSON.stringify(more));
     const child = spawn('nsenter', argv, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#child = child;
     this.#answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

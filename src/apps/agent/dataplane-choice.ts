@@ -163,6 +163,7 @@ function openEbpf({ values, bpfDir, leavePlainRoutes, log }: OpenOptions): Promi
     leavePlainRoutes,
     conntrackEntries: values.BPFMapSizeConntrack,
     connectionsEveryMs: values.FlowLogsFlushInterval,
+    refreshEveryMs: values.RouteRefreshInterval,
     ...(values.BPFAttachType === 'TC' ? { attach: 'clsact' as const } : {}),
     config: {
       acceptToHost: values.DefaultEndpointToHostAction !== 'Drop',

@@ -3,6 +3,7 @@
  * qdisc, for kernels before 6.6, lives as long as its interface and the qdisc; others can remove it. Beside it the
  * program is pinned, so that the next agent knows of the filter and replaces it in place.
  */
+import { existsSync } from 'node:fs';
 import { errorCode } from '../../base/error.js';
 import { type BpfLink, type BpfProgram, native, type TcDirection } from '../../kernel/addon.js';
 import type { Pins } from './pins.js';
@@ -17,8 +18,10 @@ export interface Attachment {
   readonly programId: number;
   /** Takes the place of what runs, in one step. */
   run(program: BpfProgram): Promise<void>;
-  /** The interface is still there. */
+  /** The interface is still there, and nobody has taken the program off it, as far as can be told. */
   isAlive(isPresent: (ifindex: number) => boolean): boolean;
+  /** Makes sure that the next agent will know of it. */
+  repin(): void;
   /** No program any more; what was pinned is not. */
   end(): Promise<void>;
   /** Forgets it; it stays. */
@@ -51,8 +54,13 @@ class TcxAttachment implements Attachment {
     return Promise.resolve();
   }
 
+  /** A link that was detached by force has no interface any more. */
   isAlive(): boolean {
     return this.#link.info().ifindex !== 0;
+  }
+
+  repin(): void {
+    if (!existsSync(this.#pin.path)) this.#link.pin(this.#pin.path);
   }
 
   async end(): Promise<void> {
@@ -97,6 +105,9 @@ class ClsactAttachment implements Attachment {
   isAlive(isPresent: (ifindex: number) => boolean): boolean {
     return isPresent(this.#place.ifindex);
   }
+
+  /** A resync runs the program anew, which pins it. */
+  repin(): void {}
 
   async end(): Promise<void> {
     const { ifindex, direction } = this.#place;

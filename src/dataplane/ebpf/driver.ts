@@ -24,6 +24,7 @@ import { InterfacePrograms } from './interface-programs.js';
 import { NatOutgoing } from './nat-outgoing.js';
 import { Pins } from './pins.js';
 import { recordPolicyUpdate } from './policy-updates.js';
+import { Refresher } from './refresher.js';
 import { Remotes } from './remotes.js';
 import { Tunnel } from './tunnel.js';
 import type { TableStatistics } from './tables/policy-tables.js';
@@ -41,6 +42,8 @@ export interface EbpfDataplaneOptions {
   readonly sizes?: TableSizes;
   /** How programs get onto interfaces. Default: tcx where the kernel has it. */
   readonly attach?: 'tcx' | 'clsact';
+  /** Routes, programs and settings are read back and put right as often as this; 0 or default: never. */
+  readonly refreshEveryMs?: number;
   /** Tell observers of connections; of live ones as often as this. Default: of none. */
   readonly connectionsEveryMs?: number;
 }
@@ -75,6 +78,7 @@ export class EbpfDataplane implements Dataplane {
   readonly #natOutgoing: NatOutgoing;
   readonly #collector: ConntrackCollector;
   readonly observer: EbpfObserver;
+  readonly #refresher: Refresher;
   #guarding: Promise<void> = Promise.resolve();
   #interfacesChanged = true;
   #inSync = false;
@@ -110,6 +114,14 @@ export class EbpfDataplane implements Dataplane {
     const tell = usedEveryMs === undefined ? {} : { tell: { usedEveryMs, hz } };
     this.#collector = new ConntrackCollector({ program, capacity, log, ...tell });
     this.observer = new EbpfObserver({ present, hz });
+    this.#refresher = new Refresher({
+      everyMs: options.refreshEveryMs ?? 0,
+      anyDetached: () => this.#inSync && programs.anyDetached,
+      refresh: (reason) => {
+        this.queueResync(reason);
+        this.#setDirty();
+      },
+    });
   }
 
   /**
@@ -344,6 +356,7 @@ export class EbpfDataplane implements Dataplane {
 
   /** Stops following; programs, tables and routes stay and go on enforcing. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#refresher[Symbol.dispose]();
     this.#interfaces[Symbol.dispose]();
     this.observer[Symbol.dispose]();
     await this.#collector[Symbol.asyncDispose]();

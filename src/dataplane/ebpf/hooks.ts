@@ -49,9 +49,19 @@ export class Hooks implements Disposable {
     return places.every((place) => this.#held.has(placeName(place)));
   }
 
-  /** Somebody may have removed filters: the next apply() puts them back. Links nobody can remove. */
+  /** Somebody may have removed filters, or what is pinned: the next apply() puts it back. */
   doubt(): void {
     this.#sure.clear();
+    for (const attachment of this.#held.values()) attachment.repin();
+  }
+
+  /** Somebody has detached a link by force from an interface that is still there. One system call a link. */
+  anyDetached(): boolean {
+    const { isPresent } = this.#options;
+    return [...this.#held].some(
+      ([name, attachment]) =>
+        isPresent(Number.parseInt(name, 10)) && !attachment.isAlive(isPresent),
+    );
   }
 
   /**

@@ -60,6 +60,11 @@ export class InterfacePrograms implements Disposable {
     this.#hooks.doubt();
   }
 
+  /** Somebody has taken one of our programs off an interface that is still there. */
+  get anyDetached(): boolean {
+    return this.#hooks.anyDetached();
+  }
+
   /** This process's programs are at work: until then an earlier agent's are. */
   get active(): boolean {
     return this.#active;
