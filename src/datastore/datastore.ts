@@ -59,6 +59,8 @@ export interface HostStatus {
   /** Newest revision whose effects are in this host's kernel. */
   readonly revisionProgrammed: string;
   readonly dataplane: string;
+  /** Why that one, in a line. Absent in what older agents said. */
+  readonly dataplaneReason?: string;
   readonly version: string;
   readonly pid: number;
   /** RFC 3339. */

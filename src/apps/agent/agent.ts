@@ -18,6 +18,8 @@ export interface AgentOptions {
   readonly version: string;
   readonly store: Datastore;
   readonly dataplane: Dataplane;
+  /** Why this one, for the status. */
+  readonly dataplaneReason: string;
   readonly log: Log;
   readonly reportingIntervalMs: number;
   readonly reportingTtlMs: number;
@@ -100,6 +102,7 @@ export class Agent {
       revisionSeen: this.#seen,
       revisionProgrammed: this.#programmed,
       dataplane: this.#options.dataplane.name,
+      dataplaneReason: this.#options.dataplaneReason,
       version: this.#options.version,
       pid: process.pid,
       startedAt: this.#startedAt,

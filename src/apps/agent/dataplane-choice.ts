@@ -24,6 +24,8 @@ export interface DataplaneChoice {
   readonly reason: string;
 }
 
+const ASKED_FOR = 'the configuration asks for it';
+
 export type AgentDataplane = EbpfDataplane | IptablesDataplane;
 
 /** @throws CodedError ERR_DATAPLANE when what was asked for, or every choice, is impossible here. */
@@ -31,14 +33,14 @@ export function chooseDataplane(wanted: ParameterValues['Dataplane']): Dataplane
   const missing = probeFeatures().filter((feature) => feature.required && !feature.present);
   const lines = missing.map((feature) => `${feature.name}: ${feature.consequence}`);
   if (wanted !== 'iptables' && missing.length === 0) {
-    const reason = wanted === 'ebpf' ? 'asked for' : 'the kernel has all it needs';
+    const reason = wanted === 'ebpf' ? ASKED_FOR : 'the kernel has all it needs';
     return { dataplane: 'ebpf', reason };
   }
   if (wanted === 'ebpf') throw impossible('eBPF', lines);
   if (backendsInstalled().length === 0) {
     throw impossible('iptables', [...lines, 'iptables: neither of its backends is installed']);
   }
-  return { dataplane: 'iptables', reason: wanted === 'iptables' ? 'asked for' : lines.join('; ') };
+  return { dataplane: 'iptables', reason: wanted === 'iptables' ? ASKED_FOR : lines.join('; ') };
 }
 
 const backendsInstalled = (): readonly BackendName[] =>
@@ -69,21 +71,34 @@ export function usesIpv6(values: ParameterValues): boolean {
   return values.Ipv6Support && existsSync('/proc/sys/net/ipv6');
 }
 
+export interface OpenedDataplane extends AsyncDisposable {
+  readonly dataplane: AgentDataplane;
+  /** Why this one, and for iptables which of its tables and why; a line. */
+  readonly reason: string;
+  /** The tables that iptables rules are in; null for eBPF. */
+  readonly backend: BackendName | null;
+}
+
 /** Left to choose, a kernel that refuses the programs after all gets rules instead: better than no policy. */
 export async function openDataplane(
-  { dataplane }: DataplaneChoice,
+  { dataplane, reason }: DataplaneChoice,
   options: OpenOptions,
-): Promise<AgentDataplane> {
-  if (dataplane === 'iptables') return openIptables(options);
+): Promise<OpenedDataplane> {
+  if (dataplane === 'iptables') return openIptables(reason, options);
   try {
-    return await openEbpf(options);
+    return opened({ dataplane: await openEbpf(options), reason, backend: null });
   } catch (error) {
     if (options.values.Dataplane !== 'auto' || backendsInstalled().length === 0) throw error;
-    const reason = errorMessage(error);
-    options.log.warn({ reason }, 'the eBPF dataplane cannot start here, using iptables');
-    return openIptables(options);
+    const refused = `the eBPF dataplane cannot start here: ${errorMessage(error)}`;
+    options.log.warn({ reason: refused }, 'the eBPF dataplane cannot start here, using iptables');
+    return openIptables(refused, options);
   }
 }
+
+const opened = (parts: Omit<OpenedDataplane, keyof AsyncDisposable>): OpenedDataplane => ({
+  ...parts,
+  [Symbol.asyncDispose]: () => parts.dataplane[Symbol.asyncDispose](),
+});
 
 /** What the other dataplane left on this host, once this one enforces. */
 export async function removeOther(
@@ -97,18 +112,15 @@ export async function removeOther(
   if (count > 0) log.info(removed, 'the other dataplane has been removed');
 }
 
-async function openIptables({
-  values,
-  leavePlainRoutes,
-  log,
-}: OpenOptions): Promise<IptablesDataplane> {
+async function openIptables(
+  chosenFor: string,
+  { values, leavePlainRoutes, log }: OpenOptions,
+): Promise<OpenedDataplane> {
   const wanted = values.IptablesBackend.toLowerCase();
   const { name, reason } =
-    wanted === 'auto'
-      ? await detectBackend()
-      : { name: wanted as BackendName, reason: 'asked for' };
+    wanted === 'auto' ? await detectBackend() : { name: wanted as BackendName, reason: ASKED_FOR };
   log.info({ backend: name, reason }, 'iptables backend');
-  return IptablesDataplane.open({
+  const dataplane = await IptablesDataplane.open({
     backend: new IptablesBackend(name, lockWait(values)),
     log: log.child({ component: 'iptables' }),
     interfacePrefixes: values.InterfacePrefix,
@@ -146,6 +158,7 @@ async function openIptables({
     },
     postWriteCheckMs: values.IptablesPostWriteCheckInterval,
   });
+  return opened({ dataplane, reason: `${chosenFor}; ${name} tables: ${reason}`, backend: name });
 }
 
 /** Less than a second is no time to wait: others hold the lock for as long as their change takes. */

@@ -15,6 +15,7 @@ import {
   type AgentDataplane,
   chooseDataplane,
   cleanup,
+  type OpenedDataplane,
   openDataplane,
   removeOther,
   usesIpv6,
@@ -67,7 +68,7 @@ interface Served {
   readonly hostname: string;
   readonly runDir: RunDir;
   readonly agent: Agent;
-  readonly dataplane: AgentDataplane;
+  readonly opened: OpenedDataplane;
   /** Null where the dataplane does not tell of flows. */
   readonly flows: FlowObservation | null;
   /** Why the agent is not ready; undefined when it is. */
@@ -77,8 +78,9 @@ interface Served {
 /** Control socket, health and metrics. */
 async function serve(
   servers: ResourceStack,
-  { values, hostname, runDir, agent, dataplane, flows, unready }: Served,
+  { values, hostname, runDir, agent, opened, flows, unready }: Served,
 ): Promise<HttpServers> {
+  const { dataplane } = opened;
   const verdict = verdictRoute({
     host: hostname,
     dataplane: dataplane.name,
@@ -90,7 +92,7 @@ async function serve(
   });
   const routes = { [VERDICT_PATH]: verdict, ...flows?.routes() };
   servers.own(await ControlServer.listen(runDir.path, routes));
-  const metrics = new AgentMetrics(agent, dataplane);
+  const metrics = new AgentMetrics(agent, opened);
   if (flows !== null) addFlowMetrics(metrics.registry, { flows, policies: values.PolicyMetrics });
   const http = servers.own(
     new HttpServers({
@@ -134,10 +136,11 @@ async function runAgent(
   const { values } = parsed;
   const choice = chooseDataplane(values.Dataplane);
   log.info({ hostname, runDir: runDir.path, store: store.type, ...choice }, 'agent starts');
-  await using dataplane = await openDataplane(choice, {
+  await using opened = await openDataplane(choice, {
     ...{ values, log, bpfDir: settings.bpfDir },
     leavePlainRoutes: networkingBackend(process.env) === 'bird',
   });
+  const { dataplane } = opened;
   const networking = new Networking({
     ...{ store, log, hostname, signal, version: productVersion(), environment: process.env },
     ...{ runDir: runDir.path, interfacePrefixes: values.InterfacePrefix, dataplane },
@@ -145,6 +148,7 @@ async function runAgent(
   await networking.start({ ipv6: usesIpv6(values) });
   const agent = new Agent({
     ...{ hostname, store, dataplane, log, version: productVersion() },
+    dataplaneReason: opened.reason,
     reportingIntervalMs: values.ReportingInterval,
     ...{ reportingTtlMs: values.ReportingTTL, missing: missingForEbpf() },
     afterFirstApply: () => removeOther(dataplane.name, { bpfDir: settings.bpfDir, log }),
@@ -171,7 +175,7 @@ async function runAgent(
   const unready = (): string | undefined =>
     watch.rejected ?? (agent.ready ? undefined : 'not in sync and programmed yet');
   const http = await serve(servers, {
-    ...{ values, hostname, runDir, agent, dataplane, flows, unready },
+    ...{ values, hostname, runDir, agent, opened, flows, unready },
   });
   const following = new AbortController();
   const followed = networking.follow({ signal: following.signal });

@@ -1,8 +1,8 @@
 /** What /metrics shows, in Prometheus' text format; labels are bounded. */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { EbpfDataplane } from '../../dataplane/ebpf/driver.js';
-import type { IptablesDataplane } from '../../dataplane/iptables/driver.js';
 import type { Agent } from './agent.js';
+import type { OpenedDataplane } from './dataplane-choice.js';
 import type { Answer } from './http-server.js';
 
 export class AgentMetrics {
@@ -13,8 +13,14 @@ export class AgentMetrics {
     return this.#registry;
   }
 
-  constructor(agent: Agent, dataplane: EbpfDataplane | IptablesDataplane) {
+  constructor(agent: Agent, { dataplane, reason, backend }: OpenedDataplane) {
     collectDefaultMetrics({ register: this.#registry });
+    new Gauge({
+      name: 'margay_dataplane_info',
+      help: 'Always 1: which dataplane enforces here, in which tables of iptables, and why that one.',
+      labelNames: ['dataplane', 'backend', 'reason'],
+      registers: [this.#registry],
+    }).set({ dataplane: dataplane.name, backend: backend ?? '', reason }, 1);
     this.#gauge(
       'margay_endpoints',
       'Workload endpoints of this host.',

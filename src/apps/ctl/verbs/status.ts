@@ -36,6 +36,23 @@ async function deadHosts(
   return nodes.items.map((item) => item.key.name).filter((name) => !names.has(name));
 }
 
+const HOSTS_NAMED_MAX = 5;
+
+/** Why hosts have the dataplane that they have: a line per reason, as most hosts share theirs. */
+function reasonLines(live: readonly HostStatus[]): readonly string[] {
+  const hosts = new Map<string, string[]>();
+  for (const { host, dataplane, dataplaneReason } of live) {
+    if (dataplaneReason === undefined) continue;
+    const reason = `dataplane ${dataplane}, as ${dataplaneReason}`;
+    hosts.set(reason, [...(hosts.get(reason) ?? []), host]);
+  }
+  return [...hosts].map(([reason, names]) => {
+    const more = names.length - HOSTS_NAMED_MAX;
+    const named = names.slice(0, HOSTS_NAMED_MAX).join(', ');
+    return `${named}${more > 0 ? ` and ${more} more` : ''}: ${reason}`;
+  });
+}
+
 async function status(session: Session, output: string): Promise<void> {
   const store = await session.store();
   const live = [...(await store.listHostStatus())].sort((a, b) => (a.host < b.host ? -1 : 1));
@@ -50,6 +67,7 @@ async function status(session: Session, output: string): Promise<void> {
   }
   session.out(renderTable(COLUMNS, live));
   if (dead.length > 0) session.out(renderTable(GONE, dead));
+  for (const line of reasonLines(live)) session.out(`${line}\n`);
   for (const host of live) {
     for (const error of host.errors) session.out(`${host.host}: ${error}\n`);
     for (const line of host.missing ?? []) session.out(`${host.host}: the kernel lacks ${line}\n`);

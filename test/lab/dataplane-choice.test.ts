@@ -1,0 +1,61 @@
+/** Which dataplane a host gets when it may choose, and where it says why. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Lab, type LabPlan, workloadManifest } from './lab.js';
+
+const PLAN: LabPlan = {
+  hosts: ['h1', 'h2'],
+  workloads: ['one', 'two'].map((name, at) => ({
+    ...{ name, host: 'h2', namespace: 'default', labels: {}, profiles: [] },
+    address: `10.65.2.${at + 1}`,
+  })),
+  environment: { MARGAY_DATAPLANE: 'auto' },
+};
+
+interface Status {
+  readonly hosts: readonly { host: string; dataplane: string; dataplaneReason: string }[];
+}
+
+describe('a host that may choose', () => {
+  let lab: Lab;
+  beforeAll(async () => {
+    lab = await Lab.build(PLAN);
+    // Nothing can be pinned where a file is in the way: as good a kernel as one without what the programs need.
+    const blocked = join(lab.run.dir, 'no-directory');
+    writeFileSync(blocked, '');
+    lab.hosts.set('h2', { ...lab.host('h2'), bpfDir: blocked });
+    await lab.startAgents();
+    for (const entry of lab.workloads.values()) {
+      await lab.mustMargay(['apply', '-f', '-', '--wait'], workloadManifest(entry));
+    }
+  });
+  afterAll(async () => lab?.[Symbol.asyncDispose]());
+
+  test('takes eBPF, and says so', async () => {
+    const { hosts } = JSON.parse(await lab.mustMargay(['status', '-o', 'json'])) as Status;
+    expect(hosts.find(({ host }) => host === 'h1')).toMatchObject({
+      dataplane: 'ebpf',
+      dataplaneReason: 'the kernel has all it needs',
+    });
+  });
+
+  test('takes iptables where eBPF cannot start, enforces, and says why in text, JSON and metrics', async () => {
+    const { hosts } = JSON.parse(await lab.mustMargay(['status', '-o', 'json'])) as Status;
+    const host = hosts.find(({ host: name }) => name === 'h2');
+    expect(host?.dataplane).toBe('iptables');
+    expect(host?.dataplaneReason).toMatch(
+      /^the eBPF dataplane cannot start here: .*no-directory.*; (nft|legacy) tables: /,
+    );
+    expect(await lab.mustMargay(['status'])).toContain(
+      `h2: dataplane iptables, as ${host?.dataplaneReason}`,
+    );
+    const script = "require('http').get('http://localhost:9091/metrics',r=>r.pipe(process.stdout))";
+    const metrics = await lab.inHost('h2', [process.execPath, '-e', script]);
+    expect(metrics.stdout).toMatch(
+      /^margay_dataplane_info\{dataplane="iptables",backend="(nft|legacy)",reason="the eBPF .*"\} 1$/m,
+    );
+    // No policy and no profile: nobody gets through.
+    expect(await lab.reaches('one', 'two', 'tcp', 80, 300)).toBe('timeout');
+  });
+});
