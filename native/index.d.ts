@@ -177,6 +177,10 @@ export class NetlinkSocket {
     /** Opened in this network namespace (path, as /run/netns/x or /proc/N/ns/net) instead of the current. */
     readonly netns?: string;
     readonly receiveBufferBytes?: number;
+    /** Classic BPF, `struct sock_filter` after another, that sees each datagram from its header on: 0 drops it. */
+    readonly filter?: Uint8Array;
+    /** The kernel heeds what requests for lists say besides the family (Linux 4.20). */
+    readonly strictDumps?: boolean;
     readonly onMessages: (datagram: Uint8Array) => void;
     readonly onOverrun: () => void;
   });

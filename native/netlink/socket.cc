@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "core/args.h"
@@ -89,6 +90,8 @@ bool NetlinkSocket::ReadOptions(Napi::Env env, Napi::Value value, Options* optio
   if (!bytes) return false;
   if (*bytes > INT32_MAX) return ThrowType(env, "receiveBufferBytes is too large"), false;
   options->receive_buffer_bytes = *bytes;
+  if (!ReadFilter(env, given.Get("filter"), options)) return false;
+  options->strict_dumps = given.Get("strictDumps").ToBoolean();
 
   auto on_messages = ToFunction(env, given.Get("onMessages"), "onMessages");
   if (!on_messages) return false;
@@ -99,11 +102,32 @@ bool NetlinkSocket::ReadOptions(Napi::Env env, Napi::Value value, Options* optio
   return true;
 }
 
+bool NetlinkSocket::ReadFilter(Napi::Env env, Napi::Value value, Options* options) {
+  if (value.IsUndefined()) return true;
+  auto bytes = ToBytes(env, value, "filter");
+  if (!bytes) return false;
+  if (bytes->size == 0 || bytes->size % sizeof(sock_filter) != 0 ||
+      bytes->size / sizeof(sock_filter) > BPF_MAXINSNS)
+    return ThrowType(env, "filter must be whole instructions of classic BPF"), false;
+  options->filter.resize(bytes->size / sizeof(sock_filter));
+  memcpy(options->filter.data(), bytes->data, bytes->size);
+  return true;
+}
+
 SysError NetlinkSocket::Configure(int fd, const Options& options) {
   SysError error = SetOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1, "setsockopt(NETLINK_EXT_ACK)");
   if (error) return error;
   error = SetOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1, "setsockopt(NETLINK_CAP_ACK)");
   if (error) return error;
+  // Kernels before 4.20 do not know it, and send whole tables.
+  if (options.strict_dumps)
+    SetOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1, "setsockopt(NETLINK_GET_STRICT_CHK)");
+  if (!options.filter.empty()) {
+    sock_fprog program = {static_cast<unsigned short>(options.filter.size()),
+                          const_cast<sock_filter*>(options.filter.data())};
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
+      return {errno, "setsockopt(SO_ATTACH_FILTER)"};
+  }
   error = SetBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kSendBufferBytes, "setsockopt(SO_SNDBUF)");
   if (error || options.receive_buffer_bytes == 0) return error;
   return SetBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, static_cast<int>(options.receive_buffer_bytes),

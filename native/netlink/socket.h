@@ -1,5 +1,6 @@
 #pragma once
 
+#include <linux/filter.h>
 #include <napi.h>
 
 #include <memory>
@@ -25,8 +26,11 @@ class NetlinkSocket : public Napi::ObjectWrap<NetlinkSocket> {
     std::vector<uint32_t> groups;
     std::string netns;
     uint32_t receive_buffer_bytes = 0;  // 0: the system's default
+    std::vector<sock_filter> filter;    // empty: none
+    bool strict_dumps = false;
   };
   bool ReadOptions(Napi::Env env, Napi::Value value, Options* options);
+  static bool ReadFilter(Napi::Env env, Napi::Value value, Options* options);
   static SysError Configure(int fd, const Options& options);
   static SysError Open(const Options& options, UniqueFd* fd, uint32_t* port_id);
 

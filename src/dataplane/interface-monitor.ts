@@ -10,6 +10,7 @@ import { LINK_TYPE, type Link, listLinks } from '../kernel/netlink/link.js';
 import { type NetlinkEvent, openMonitor } from '../kernel/netlink/monitor.js';
 import type { Route } from '../kernel/netlink/route.js';
 import type { AttachableInterface } from '../model/host-endpoint-attachment.js';
+import { ROUTE_PROTOCOL } from './routing/route-table.js';
 
 /** An address of an interface of this host. */
 export interface HostAddress {
@@ -32,7 +33,7 @@ export interface InterfaceMonitorOptions {
   readonly onChange: () => void;
   /** It went down or away: the kernel has dropped its routes, and does not report them all. */
   readonly onLinkDown?: (ifindex: number) => void;
-  /** A route has gone, for those who want it back. */
+  /** A route of ours has gone, for those who want it back. */
   readonly onRouteGone?: (route: Route) => void;
 }
 
@@ -66,6 +67,7 @@ export class InterfaceMonitor implements Disposable {
     // Listening starts first: what changes while the lists are read is then heard of, too.
     monitor.#monitor = openMonitor({
       kinds: ['link', 'address', 'route'],
+      routeProtocol: ROUTE_PROTOCOL,
       ...(options.netns === undefined ? {} : { netns: options.netns }),
       onEvent: (event) => monitor.#onEvent(event),
       onResync: () => monitor.queueResync(),

@@ -104,13 +104,15 @@ describe('the interface monitor, in a namespace of its own', () => {
     expect(linksDown).toContain(ifindex);
   });
 
-  test('a route that is removed is told of', async () => {
-    ip('route', 'add', '203.0.113.0/24', 'via', '192.0.2.9', 'dev', 'up0');
-    ip('route', 'del', '203.0.113.0/24');
+  test('a route of ours that is removed is told of, and none of others', async () => {
+    for (const action of ['add', 'del']) {
+      ip('route', action, '203.0.113.0/24', 'via', '192.0.2.9', 'dev', 'up0', 'proto', '80');
+      ip('route', action, '198.51.101.0/24', 'via', '192.0.2.9', 'dev', 'up0', 'proto', 'bird');
+    }
     ip('address', 'add', '192.0.2.77/32', 'dev', 'up0');
     // Reports come in order: with the address, the route's has come, too.
     await until(() => monitor.hostAddresses().some(({ address }) => address === '192.0.2.77'));
-    expect(routesGone).toContain('203.0.113.0/24');
+    expect(routesGone).toEqual(['203.0.113.0/24']);
   });
 
   test('a link that goes takes its addresses with it', async () => {

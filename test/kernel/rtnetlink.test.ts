@@ -148,6 +148,45 @@ describe('rtnetlink, against what ip says', () => {
     ]);
   });
 
+  test('of the routes of one protocol: nothing is heard or read of those of others', async () => {
+    const heard: NetlinkEvent[] = [];
+    using _ = openMonitor({
+      ...{ kinds: ['route', 'neighbor'], netns: pathOf(NEAR), routeProtocol: 80 },
+      onEvent: (event) => heard.push(event),
+      onResync: (reason) => {
+        throw new Error(reason);
+      },
+    });
+    for (const action of ['add', 'del']) {
+      for (const [to, protocol] of [
+        ['10.65.7.0/24', 'bird'],
+        ['10.65.8.0/24', '80'],
+        ['fd00:8::/64', '80'],
+        ['fd00:7::/64', 'bird'],
+      ] as const) {
+        run('-n', NEAR, 'route', action, to, 'dev', 'calix', 'proto', protocol);
+      }
+      if (action === 'del') break;
+      const own = [...(await listRoutes(connection, 4, { protocol: 80 }))];
+      own.push(...(await listRoutes(connection, 6, { protocol: 80 })));
+      const all = [...(await listRoutes(connection, 4)), ...(await listRoutes(connection, 6))];
+      expect(own).toEqual(all.filter(({ protocol }) => protocol === 80));
+      expect(all.map(({ protocol }) => protocol)).toContain(12);
+    }
+    run('-n', NEAR, 'neigh', 'add', '192.0.2.99', 'lladdr', '02:00:00:00:00:09', 'dev', 'calix');
+    const deadline = performance.now() + 2000;
+    while (!heard.some(({ type }) => type === 'neighbor') && performance.now() < deadline) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const told = heard.map((event) =>
+      'route' in event ? `${event.type} ${event.route.destination}` : event.type,
+    );
+    expect(told).toEqual([
+      ...['route 10.65.8.0/24', 'route fd00:8::/64'],
+      ...['route-gone 10.65.8.0/24', 'route-gone fd00:8::/64', 'neighbor'],
+    ]);
+  });
+
   test('a permanent neighbour', async () => {
     const neighbor = {
       ...{ ifindex, ip: address('10.65.0.2'), mac: '02:00:00:00:00:02', state: 128, protocol: 80 },

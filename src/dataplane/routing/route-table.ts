@@ -183,8 +183,12 @@ export class RouteTable {
 }
 
 async function listOwn(connection: NetlinkConnection, protocol: number): Promise<readonly Route[]> {
-  const routes = [...(await listRoutes(connection, 4)), ...(await listRoutes(connection, 6))];
-  return routes.filter((route) => route.protocol === protocol && route.table === ROUTE_TABLE_MAIN);
+  const own = { protocol };
+  const routes = [
+    ...(await listRoutes(connection, 4, own)),
+    ...(await listRoutes(connection, 6, own)),
+  ];
+  return routes.filter(({ table }) => table === ROUTE_TABLE_MAIN);
 }
 
 /** Removes every route of ours from the main table. Returns how many there were. */

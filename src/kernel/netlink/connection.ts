@@ -79,6 +79,7 @@ export class NetlinkConnection implements Disposable {
         new (native().NetlinkSocket)({
           protocol: NETLINK_ROUTE,
           receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+          strictDumps: true,
           ...options,
           ...callbacks,
         }),

@@ -4,7 +4,7 @@ import { decodeAddress, type InterfaceAddress, RTM_ADDRESS } from './address.js'
 import { decodeLink, type Link, RTM_LINK } from './link.js';
 import { decodeMessages, type NetlinkMessage } from './message.js';
 import { decodeNeighbor, type Neighbor, RTM_NEIGHBOR } from './neighbor.js';
-import { decodeRoute, type Route, RTM_ROUTE } from './route.js';
+import { decodeRoute, type Route, routeReportFilter, RTM_ROUTE } from './route.js';
 
 const NETLINK_ROUTE = 0;
 const RECEIVE_BUFFER_BYTES = 8 << 20;
@@ -28,6 +28,8 @@ export interface MonitorOptions {
   /** Path of another network namespace than this process's. */
   readonly netns?: string;
   readonly receiveBufferBytes?: number;
+  /** Only routes that this one made are reported; left to the kernel, so others' cost nothing. */
+  readonly routeProtocol?: number;
   readonly onEvent: (event: NetlinkEvent) => void;
   /** Reports were lost, or one could not be understood. */
   readonly onResync: (reason: string) => void;
@@ -40,6 +42,9 @@ export function openMonitor(options: MonitorOptions): Disposable {
     groups: options.kinds.flatMap((kind) => [...GROUPS[kind]]),
     receiveBufferBytes: options.receiveBufferBytes ?? RECEIVE_BUFFER_BYTES,
     ...(options.netns === undefined ? {} : { netns: options.netns }),
+    ...(options.routeProtocol === undefined
+      ? {}
+      : { filter: routeReportFilter(options.routeProtocol) }),
     onMessages: (datagram) => dispatch(datagram, options),
     onOverrun: () => options.onResync('the kernel reported faster than this process could read'),
   });

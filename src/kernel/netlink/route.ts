@@ -116,16 +116,48 @@ export function formatRoute(route: NewRoute): string {
   return `${route.destination}${via}${device}`;
 }
 
-/** Of all tables. */
+/** Of all tables and makers, or of one maker: then the kernel leaves out the others, of which there may be thousands. */
 export async function listRoutes(
   connection: NetlinkConnection,
   family: 4 | 6,
-  options: WaitOptions = {},
+  { protocol, ...options }: WaitOptions & { readonly protocol?: number } = {},
 ): Promise<readonly Route[]> {
-  const body = new MessageWriter().u8(family === 4 ? AF.inet : AF.inet6).bytes(new Uint8Array(11));
+  const body = new MessageWriter()
+    .u8(family === 4 ? AF.inet : AF.inet6)
+    .bytes(new Uint8Array(4))
+    .u8(protocol ?? 0)
+    .bytes(new Uint8Array(6));
   const request = { type: RTM_ROUTE.get, body: body.finish(), what: `list IPv${family} routes` };
   const replies = await connection.dump(request, options);
-  return replies.map(decodeRoute).filter((route) => route !== null);
+  const routes = replies.map(decodeRoute).filter((route) => route !== null);
+  // Kernels before 4.20 send all.
+  return protocol === undefined ? routes : routes.filter((route) => route.protocol === protocol);
+}
+
+/** sock_filter.code; operands are big-endian for it. */
+const BPF = { loadByte: 0x30, loadHalf: 0x28, jumpIfEqual: 0x15, return: 0x06 } as const;
+const NLMSG_TYPE_OFFSET = 4;
+const RTM_PROTOCOL_OFFSET = 16 + 5;
+
+/**
+ * Classic BPF for a socket that hears of changes: reports of routes only if this protocol made them, everything else.
+ * Routing daemons change thousands at a time, and even to read of them is work.
+ */
+export function routeReportFilter(protocol: number): Uint8Array {
+  // The type is little-endian in the message, and fits its first byte.
+  const swapped = (type: number): number => type << 8;
+  const instructions = [
+    [BPF.loadHalf, 0, 0, NLMSG_TYPE_OFFSET],
+    [BPF.jumpIfEqual, 1, 0, swapped(RTM_ROUTE.new)],
+    [BPF.jumpIfEqual, 0, 2, swapped(RTM_ROUTE.delete)],
+    [BPF.loadByte, 0, 0, RTM_PROTOCOL_OFFSET],
+    [BPF.jumpIfEqual, 0, 1, protocol],
+    [BPF.return, 0, 0, 0xffff_ffff],
+    [BPF.return, 0, 0, 0],
+  ] as const;
+  const writer = new MessageWriter();
+  for (const [code, yes, no, k] of instructions) writer.u16(code).u8(yes).u8(no).u32(k);
+  return writer.finish();
 }
 
 /** Takes the place of a route with the same destination, table and metric. */
