@@ -67,8 +67,9 @@ const PACKAGES = [
 const UNPACKED = [
   { name: 'etcd-server', file: 'etcd', why: 'tests run the etcd driver against it' },
   { name: 'etcd-client', file: 'etcdctl', why: "tests look at etcd's keys" },
+  { name: 'frr', file: 'lib/frr/bgpd', libraries: true, why: 'tests peer with it by BGP' },
 ];
-/** test/support/etcd-server.ts looks here, too. */
+/** test/support/etcd-server.ts and test/lab/frr.ts look here, too. */
 const UNPACKED_ROOT = join(CACHE, 'debian');
 
 const NODE_INCLUDE = join(dirname(dirname(process.execPath)), 'include', 'node');
@@ -116,7 +117,8 @@ function installPackages() {
 }
 
 function unpackPackages() {
-  const places = [...PATHS, join(UNPACKED_ROOT, 'usr', 'bin')];
+  const own = join(UNPACKED_ROOT, 'usr');
+  const places = [...PATHS, '/usr', own, join(own, 'bin')];
   const missing = UNPACKED.filter(
     ({ file }) => !places.some((folder) => existsSync(join(folder, file))),
   );
@@ -126,14 +128,23 @@ function unpackPackages() {
     throw new Stop(`missing on this machine, by their Debian names:\n${list}`);
   }
   mkdirSync(UNPACKED_ROOT, { recursive: true });
-  for (const { name } of missing) {
+  for (const { name, libraries } of missing) {
     step(`unpack ${name}`, () => {
-      run('apt-get', ['download', '-qq', name], { cwd: UNPACKED_ROOT });
-      const [archive] = readdirSync(UNPACKED_ROOT).filter((file) => file.startsWith(`${name}_`));
-      run('dpkg', ['-x', archive, '.'], { cwd: UNPACKED_ROOT });
-      rmSync(join(UNPACKED_ROOT, archive));
+      const names = [...(libraries ? librariesOf(name) : []), name];
+      run('apt-get', ['download', '-qq', ...names], { cwd: UNPACKED_ROOT });
+      for (const archive of readdirSync(UNPACKED_ROOT).filter((file) => file.endsWith('.deb'))) {
+        run('dpkg', ['-x', archive, '.'], { cwd: UNPACKED_ROOT });
+        rmSync(join(UNPACKED_ROOT, archive));
+      }
     });
   }
+}
+
+/** The package's own libraries; the C library is everywhere, and has to be the system's. */
+function librariesOf(name) {
+  const depends = ask('apt-cache', ['depends', name]) ?? '';
+  const names = [...depends.matchAll(/^ +Depends: (lib\S+)$/gm)].map(([, library]) => library);
+  return names.filter((library) => !/^(libc6|libcrypt1|libpam0g)$/.test(library));
 }
 
 /** Whether apt can install it: Ubuntu knows bpftool only as part of its kernel tools. */

@@ -1,7 +1,9 @@
 /** Three hosts in one subnet, each with a BIRD that its agent keeps: a mesh, then a route reflector. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { apply, birdc, established, until } from './bgp-objects.js';
 import { Lab, type LabPlan, type WorkloadPlan, workloadManifest } from './lab.js';
 import { ip } from './lab-run.js';
+import { startFlow } from './numbered-flow.js';
 
 const workload = (name: string, host: string, address: string): WorkloadPlan => ({
   ...{ name, host, address, namespace: 'default' },
@@ -19,43 +21,17 @@ const PLAN: LabPlan = {
 };
 const PAIRS = ['ab', 'ac', 'ba', 'bc', 'ca', 'cb'];
 
-interface Document {
-  readonly kind: string;
-  readonly name: string;
-  readonly spec: object;
-  readonly labels?: Readonly<Record<string, string>>;
-}
-
-const object = ({ kind, name, spec, labels = {} }: Document): string =>
-  JSON.stringify({ apiVersion: 'projectcalico.org/v3', kind, metadata: { name, labels }, spec });
-
 let lab: Lab;
-const apply = (document: Document): Promise<string> =>
-  lab.mustMargay(['apply', '-f', '-', '--wait'], object(document));
-
 beforeAll(async () => {
   lab = await Lab.build(PLAN);
   await lab.startAgents();
   const allow = [{ action: 'Allow' }];
-  await apply({ kind: 'Profile', name: 'open', spec: { ingress: allow, egress: allow } });
-  await apply({ kind: 'IPPool', name: 'workloads', spec: { cidr: '10.65.0.0/16' } });
+  await apply(lab, { kind: 'Profile', name: 'open', spec: { ingress: allow, egress: allow } });
+  await apply(lab, { kind: 'IPPool', name: 'workloads', spec: { cidr: '10.65.0.0/16' } });
   for (const entry of lab.workloads.values())
     await lab.mustMargay(['apply', '-f', '-', '--wait'], workloadManifest(entry));
 });
 afterAll(async () => lab?.[Symbol.asyncDispose]());
-
-async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited 60 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-async function birdc(host: string, command: string): Promise<string> {
-  const socket = `${lab.host(host).runDir}/bird/bird.ctl`;
-  return (await lab.inHost(host, ['birdc', '-s', socket, ...command.split(' ')])).stdout;
-}
 
 async function reached(): Promise<readonly string[]> {
   const found: string[] = [];
@@ -66,15 +42,12 @@ async function reached(): Promise<readonly string[]> {
   return found;
 }
 
-const established = async (host: string): Promise<number> =>
-  (await birdc(host, 'show protocols')).split('\n').filter((line) => /Established/.test(line))
-    .length;
 const routes = (host: string): string => ip('route', lab.host(host).netns);
 
 describe('a mesh', () => {
   test('carries every host the routes of the others, and workloads reach each other', async () => {
     for (const host of PLAN.hosts) {
-      await until(async () => (await established(host)) === 2, `${host} has two sessions`);
+      await until(async () => (await established(lab, host)) === 2, `${host} has two sessions`);
     }
     await until(async () => (await reached()).length === PAIRS.length, 'all reach all');
     expect(routes('h1')).toMatch(/10\.65\.2\.1(\/32)? via 172\.31\.0\.2 dev eth0 proto bird/);
@@ -89,25 +62,58 @@ describe('a mesh', () => {
     expect(text).toContain('IPv6 BGP status\nNo IPv6 peers found.');
   });
 
-  test('a killed BIRD is started again, and no packet is lost meanwhile', async () => {
-    const pid = (await lab.inHost('h2', ['cat', `${lab.host('h2').runDir}/bird/bird.pid`])).stdout;
-    process.kill(Number(pid), 'SIGKILL');
-    const during: number[] = [];
+  /** Of flows through h2, at 1 000 packets per second each way, while `work` goes on there. */
+  async function lostDuring(what: string, work: () => Promise<void>): Promise<readonly number[]> {
+    const flows = await Promise.all([
+      startFlow(lab, { from: 'a', to: 'b', seconds: 60 }),
+      startFlow(lab, { from: 'b', to: 'c', seconds: 60 }),
+    ]);
+    const pidOf = async (): Promise<string> =>
+      (await lab.inHost('h2', ['cat', `${lab.host('h2').runDir}/bird/bird.pid`])).stdout;
+    const before = await pidOf();
+    await work();
+    await until(
+      async () => (await pidOf()) !== before && (await established(lab, 'h2')) === 2,
+      'h2 has a new BIRD with two sessions',
+    );
+    // Until it has said all it knows, neighbours take another end of the session for the end of its routes.
     await until(async () => {
-      during.push((await reached()).length);
-      const now = await lab.inHost('h2', ['cat', `${lab.host('h2').runDir}/bird/bird.pid`]);
-      return now.stdout !== pid && (await established('h2')) === 2;
-    }, 'h2 has a new BIRD with two sessions');
-    expect(during.filter((count) => count !== PAIRS.length)).toEqual([]);
+      const told = await Promise.all(
+        ['h1', 'h3'].map((host) => birdc(lab, host, 'show protocols all')),
+      );
+      return !told.some((text) => text.includes('Neighbor graceful restart active'));
+    }, 'the neighbours of h2 have all of its routes again');
+    for (const { child } of flows) child.kill('SIGTERM');
+    const reports = await Promise.all(flows.map(({ report }) => report));
+    process.stdout.write(`flows while ${what}: ${JSON.stringify(reports)}\n`);
+    expect(Math.min(...reports.map(({ sent }) => sent))).toBeGreaterThan(500);
+    return reports.map(({ lost }) => lost);
+  }
+
+  test('a killed BIRD is started again, and no packet is lost meanwhile', async () => {
+    const lost = await lostDuring('a BIRD is killed', async () => {
+      const pid = await lab.inHost('h2', ['cat', `${lab.host('h2').runDir}/bird/bird.pid`]);
+      process.kill(Number(pid.stdout), 'SIGKILL');
+    });
+    expect(lost).toEqual([0, 0]);
+  });
+
+  test('an agent that ends in order and starts again loses no packet either', async () => {
+    const lost = await lostDuring('an agent is stopped and started', async () => {
+      expect(await lab.stopAgent('h2', 'SIGTERM')).toBe(0);
+      expect(routes('h2')).toMatch(/10\.65\.1\.1(\/32)? via 172\.31\.0\.1 dev eth0 proto bird/);
+      await lab.startAgent('h2');
+    });
+    expect(lost).toEqual([0, 0]);
   });
 
   test("a pool that encapsulates is the agent's, and BIRD leaves it alone", async () => {
     const spec = { cidr: '10.65.0.0/16', ipipMode: 'Always' };
-    await apply({ kind: 'IPPool', name: 'workloads', spec });
+    await apply(lab, { kind: 'IPPool', name: 'workloads', spec });
     await until(async () => !routes('h1').includes('proto bird'), 'BIRD has no route of the pool');
     expect(routes('h1')).toMatch(/10\.65\.2\.1 via 172\.31\.0\.2 dev mgytunl0 proto 80/);
     expect((await reached()).length).toBe(PAIRS.length);
-    await apply({ kind: 'IPPool', name: 'workloads', spec: { ...spec, ipipMode: 'Never' } });
+    await apply(lab, { kind: 'IPPool', name: 'workloads', spec: { ...spec, ipipMode: 'Never' } });
     await until(async () => (await reached()).length === PAIRS.length, 'all reach all again');
   });
 });
@@ -116,22 +122,22 @@ describe('a route reflector', () => {
   test('takes the place of the mesh without an outage', async () => {
     const { address } = lab.host('h3');
     const bgp = { ipv4Address: `${address}/24`, routeReflectorClusterID: '244.0.0.1' };
-    await apply({ kind: 'Node', name: 'h3', spec: { bgp }, labels: { reflector: 'true' } });
+    await apply(lab, { kind: 'Node', name: 'h3', spec: { bgp }, labels: { reflector: 'true' } });
     const spec = { nodeSelector: 'all()', peerSelector: 'reflector == "true"' };
-    await apply({ kind: 'BGPPeer', name: 'reflectors', spec });
-    await apply({
+    await apply(lab, { kind: 'BGPPeer', name: 'reflectors', spec });
+    await apply(lab, {
       kind: 'BGPConfiguration',
       name: 'default',
       spec: { nodeToNodeMeshEnabled: false },
     });
     await until(
-      async () => (await established('h1')) === 1 && (await established('h3')) === 2,
+      async () => (await established(lab, 'h1')) === 1 && (await established(lab, 'h3')) === 2,
       'hosts talk to the reflector alone',
     );
     await until(async () => (await reached()).length === PAIRS.length, 'all reach all');
     // The reflector does not put itself in between.
     expect(routes('h1')).toMatch(/10\.65\.2\.1(\/32)? via 172\.31\.0\.2 dev eth0 proto bird/);
-    const told = await birdc('h1', 'show route all 10.65.2.1/32');
+    const told = await birdc(lab, 'h1', 'show route all 10.65.2.1/32');
     expect(told).toContain('BGP.originator_id: 172.31.0.2');
     expect(told).toContain('BGP.cluster_list: 244.0.0.1');
   });

@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Lab, type LabPlan, workloadManifest } from './lab.js';
-import { LabRun, netnsPath } from './lab-run.js';
-import { LOAD_TOOL } from './load-tool.js';
+import { LabRun } from './lab-run.js';
+import { startFlow } from './numbered-flow.js';
 
 const PLAN: LabPlan = {
   hosts: ['h1', 'h2'],
@@ -54,33 +54,6 @@ spec:
   - {action: Allow}
 `;
 
-interface FlowReport {
-  readonly sent: number;
-  readonly received: number;
-  readonly lost: number;
-  readonly longestSilenceMs: number;
-}
-
-/** A flow of numbered UDP packets at 1 000/s; resolves when it has started, its report when it has ended. */
-async function startFlow(lab: Lab, from: string, to: string, seconds: number) {
-  const argv = [
-    `--net=${netnsPath(lab.workload(from).netns)}`,
-    LOAD_TOOL,
-    'flow',
-    lab.workload(to).address,
-    '80',
-    '1000',
-    String(seconds),
-  ];
-  const child = spawn('nsenter', argv, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  await lines.next();
-  return {
-    child: child as ChildProcess,
-    report: lines.next().then(({ value }) => JSON.parse(value) as FlowReport),
-  };
-}
-
 describe('an agent that ends', () => {
   let lab: Lab;
   beforeAll(async () => {
@@ -107,7 +80,10 @@ describe('an agent that ends', () => {
 
   test('with SIGKILL leaves policy in force, and its successor loses no packet of running flows', async () => {
     expect(await verdicts()).toBe(AS_WANTED);
-    const flows = await Promise.all([startFlow(lab, 'a', 'b', 60), startFlow(lab, 'a', 'c', 60)]);
+    const flows = await Promise.all([
+      startFlow(lab, { from: 'a', to: 'b', seconds: 60 }),
+      startFlow(lab, { from: 'a', to: 'c', seconds: 60 }),
+    ]);
     for (const host of ['h1', 'h2']) await lab.stopAgent(host, 'SIGKILL');
     expect(await verdicts()).toBe(AS_WANTED);
     await lab.startAgents();
