@@ -3,7 +3,7 @@
  * workloads reach each other, over its death and its successor's start. Run inside the machine by main.ts; a line a
  * check, exit status 1 if one fails.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,6 +13,7 @@ import type { DriverRequest } from '../kernel/driver-process.js';
 import { type Workload, WorkloadWorld } from '../kernel/workload-world.js';
 import * as w from '../support/bpf-world.js';
 import * as p from '../support/packet.js';
+import { IptablesProcess } from '../support/policed-host.js';
 import { REPOSITORY } from '../support/repository.js';
 
 const VERIFIED_MAX = 50_000;
@@ -133,14 +134,76 @@ async function checkDriver(): Promise<void> {
   await last.kill();
 }
 
+const HOSTS = [
+  { address: '10.0.0.1', tunnel: '10.67.1.0', block: '10.67.1.0/26', workload: '10.67.1.1' },
+  { address: '10.0.0.2', tunnel: '10.67.2.0', block: '10.67.2.0/26', workload: '10.67.2.1' },
+] as const;
+
+/** Two hosts on one link; what they send each other's workloads travels in IP-in-IP, on the kernel's own device. */
+function tunnelled(at: 0 | 1, name: string): readonly DesiredUpdate[] {
+  const [own, other] = [HOSTS[at], HOSTS[at === 0 ? 1 : 0]];
+  const route = { node: 'other', nextHop: other.address, encapsulation: 'ipip' } as const;
+  const local = { ipip: true, vxlan4: false, vxlan6: false, ipipAddress: own.tunnel };
+  return [
+    { type: 'local-host', host: { address4: `${own.address}/24`, ...local } },
+    { type: 'host', name: 'other', host: { addresses: [other.address] } },
+    { type: 'block-route', cidr: other.block, route },
+    { type: 'local-block', cidr: own.block },
+    ...everything(80, [{ name, netns: '', interfaceName: `cali${name}`, address: own.workload }]),
+  ];
+}
+
+/** IP-in-IP packets that have come in, by a rule of the host's own in front of everything. */
+function tunnelPackets(world: WorkloadWorld): number {
+  const argv = [`--net=${world.path}`, 'iptables-nft-save', '-c', '-t', 'raw'];
+  const saved = execFileSync('nsenter', argv, { encoding: 'utf8' });
+  return Number(/\[(\d+):\d+\] -A PREROUTING -p (?:4|ipencap|ipv4)\b/.exec(saved)?.[1] ?? -1);
+}
+
+async function checkFallback(backend: 'legacy' | 'nft'): Promise<void> {
+  using one = new WorkloadWorld(`1${backend[0]}`);
+  using two = new WorkloadWorld(`2${backend[0]}`);
+  const worlds = [one, two] as const;
+  const drivers: IptablesProcess[] = [];
+  one.ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', two.host);
+  const workloads = worlds.map((world, at) =>
+    world.addWorkload(at === 0 ? 'a' : 'b', HOSTS[at === 0 ? 0 : 1].workload),
+  );
+  for (const [at, world] of worlds.entries()) {
+    const host = at === 0 ? 0 : 1;
+    world.ip('address', 'add', `${HOSTS[host].address}/24`, 'dev', 'eth0');
+    world.ip('link', 'set', 'eth0', 'up');
+    const rule = ['-t', 'raw', '-A', 'PREROUTING', '-p', '4'];
+    execFileSync('nsenter', [`--net=${world.path}`, 'iptables-nft', ...rule]);
+    const driver = new IptablesProcess(world.path, backend);
+    drivers.push(driver);
+    const updates = tunnelled(host, at === 0 ? 'a' : 'b');
+    check(`iptables-${backend} applies`, await driver.ask({ do: 'apply', updates }), 'applied');
+  }
+  const [a, b] = workloads;
+  if (a === undefined || b === undefined) return;
+  for (const port of [80, 81]) await two.serve(b.netns, port);
+  const open = await one.reaches(a.netns, b.address, 80, PATIENCE_MS);
+  const closed = await one.reaches(a.netns, b.address, 81, DENIED_MS);
+  check('through the tunnel policy is enforced', [open, closed], [true, false]);
+  check('and it was the tunnel', tunnelPackets(two) > 0, true);
+  for (const driver of drivers) await driver.kill();
+}
+
 process.stdout.write(`kernel ${release()}\n`);
 for (const line of missingForEbpf()) process.stdout.write(`lacks ${line}\n`);
-for (const part of [checkPrograms, checkDriver]) {
+const parts = {
+  programs: checkPrograms,
+  driver: checkDriver,
+  'iptables-legacy': () => checkFallback('legacy'),
+  'iptables-nft': () => checkFallback('nft'),
+};
+for (const [name, part] of Object.entries(parts)) {
   try {
     await part();
   } catch (error) {
     failed++;
-    process.stdout.write(`FAILED ${part.name}: ${error instanceof Error ? error.stack : error}\n`);
+    process.stdout.write(`FAILED ${name}: ${error instanceof Error ? error.stack : error}\n`);
   }
 }
 process.exit(failed === 0 ? 0 : 1);

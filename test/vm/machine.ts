@@ -28,6 +28,26 @@ const TEST_MODULES = [
     'ipip',
   ],
   ...['sctp', 'vxlan'],
+  // What rules of iptables are made of, in both kinds of tables.
+  ...['ip_tables', 'ip6_tables', 'nft_compat', 'nft_chain_nat', 'nf_reject_ipv4', 'nf_nat'],
+  ...['filter', 'mangle', 'nat', 'raw'].flatMap((table) => [
+    `iptable_${table}`,
+    `ip6table_${table}`,
+  ]),
+  ...[
+    'set',
+    'mark',
+    'conntrack',
+    'multiport',
+    'addrtype',
+    'tcpudp',
+    'comment',
+    'limit',
+    'CT',
+    'LOG',
+  ].map((name) => `xt_${name}`),
+  ...['xt_MASQUERADE', 'nf_log_syslog', 'ip_set_bitmap_port'],
+  ...['ip_set_hash_net', 'ip_set_hash_netport', 'ip_set_hash_netiface'],
 ];
 const MARK = 'margay-vm-exit:';
 

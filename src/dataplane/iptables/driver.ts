@@ -18,9 +18,11 @@ import type {
 import { ApplyError } from '../apply-error.js';
 import type { Dataplane } from '../dataplane.js';
 import { InterfaceMonitor } from '../interface-monitor.js';
+import { IPIP_DEVICE } from '../routing/ipip-device.js';
 import { BLACKHOLE, RouteTable, type WantedRoute } from '../routing/route-table.js';
 import { enableForwarding } from '../routing/workload-interface.js';
 import type { IptablesBackend } from './backend.js';
+import { IpipTunnel } from './ipip-tunnel.js';
 import { IpSets } from './ip-sets.js';
 import { markBits } from './marks.js';
 import type { NatOutgoingOptions } from './nat-chains.js';
@@ -93,6 +95,7 @@ export class IptablesDataplane implements Dataplane {
   readonly #policies: RenderedPolicies;
   readonly #routes: RouteTable;
   readonly #workloads: Workloads;
+  readonly #tunnel: IpipTunnel;
   readonly #hosts = new Map<EndpointId, DesiredHostEndpoint>();
   readonly #facts = new NetworkFacts();
   #routed: ReadonlySet<string> = new Set();
@@ -112,6 +115,7 @@ export class IptablesDataplane implements Dataplane {
     this.#sets = new IpSets({ kernel: kernelSets, membersMax: config.membersMax });
     this.#policies = new RenderedPolicies(this.#sets.isLarge);
     this.#routes = new RouteTable({ connection });
+    this.#tunnel = new IpipTunnel({ connection, interfaces });
     const { interfacePrefixes: prefixes, log } = config;
     this.#workloads = new Workloads({
       interfaces,
@@ -186,6 +190,7 @@ export class IptablesDataplane implements Dataplane {
         this.#routes.queueResync();
         this.#workloads.queueResync();
         this.#interfaces.queueResync();
+        this.#tunnel.queueResync();
         this.#rulesDirty = true;
         break;
       default:
@@ -263,6 +268,7 @@ export class IptablesDataplane implements Dataplane {
       this.#policies.forget();
       this.#rulesDirty = true;
     }
+    const failures = [...(await this.#arrangeTunnel())];
     const rulesDirty = this.#rulesDirty;
     this.#rulesDirty = false;
     try {
@@ -275,7 +281,7 @@ export class IptablesDataplane implements Dataplane {
       this.#rulesDirty = true;
       throw new ApplyError([errorMessage(error)]);
     }
-    const failures = rulesDirty ? [...(await this.#workloads.configure())] : [];
+    if (rulesDirty) failures.push(...(await this.#workloads.configure()));
     if (rulesDirty || this.#routesDirty) this.#recordRoutes();
     this.#routesDirty = false;
     failures.push(...(await this.#routes.apply()));
@@ -283,6 +289,17 @@ export class IptablesDataplane implements Dataplane {
     if (failures.length === 0) return;
     this.#rulesDirty = true;
     throw new ApplyError(failures);
+  }
+
+  /** Rules and routes name the device, and do without where there is none. Returns what failed, a line. */
+  async #arrangeTunnel(): Promise<readonly string[]> {
+    const before = this.#tunnel.isUp;
+    const failure = await this.#tunnel.arrange(this.#facts.localHost);
+    if (before !== this.#tunnel.isUp) {
+      this.#rulesDirty = true;
+      this.#routesDirty = true;
+    }
+    return failure === null ? [] : [failure];
   }
 
   #render(): void {
@@ -328,6 +345,7 @@ export class IptablesDataplane implements Dataplane {
           hostSet: HOST_SET[family],
         },
         tunnels: this.#facts.tunnels(family),
+        tunnelDevice: family === 4 && this.#tunnel.isUp ? IPIP_DEVICE : null,
         marks: markBits(markMask),
         masquerade:
           this.#facts.poolMembers(family, 'masqueraded').length === 0
@@ -400,8 +418,11 @@ export class IptablesDataplane implements Dataplane {
   }
 
   /** null: whoever else routes between the hosts has to do it. */
-  #routeTo({ nextHop, encapsulation }: DesiredRoute): WantedRoute | null {
-    if (encapsulation === undefined && this.#config.leavePlainRoutes) return null;
+  #routeTo(route: DesiredRoute): WantedRoute | null {
+    const { nextHop, encapsulation } = route;
+    if (encapsulation === 'ipip') return this.#tunnel.routeTo(route);
+    // As it is, it would be taken for a packet of the underlay, or leave for anywhere.
+    if (encapsulation !== undefined || this.#config.leavePlainRoutes) return null;
     const ifindex = this.#interfaces.interfaceTowards(nextHop);
     return ifindex === null ? null : { ifindex, gateway: nextHop };
   }

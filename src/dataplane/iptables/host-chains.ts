@@ -7,7 +7,7 @@ import type { IpFamily, PolicyStage } from '../../model/desired.js';
 import { type Chain, CHAIN_PREFIX, chainName, rule } from './chains.js';
 import { renderDispatch } from './interface-dispatch.js';
 import { type MarkBits, markClear, markSet } from './marks.js';
-import { type Masquerade, masqueradeRules } from './nat-chains.js';
+import { type Masquerade, masqueradeRules, tunnelSourceRule } from './nat-chains.js';
 import type { Direction } from './policy-chains.js';
 import type { Hook, TableChains, TableName } from './table.js';
 
@@ -36,6 +36,8 @@ export interface HostChainsOptions {
   readonly hostSet: string;
   /** Which encapsulations this host takes from, and sends to, the other hosts. */
   readonly tunnels: { readonly ipip: boolean; readonly vxlan: boolean };
+  /** What routes into IP-in-IP lead to; null: there is none. */
+  readonly tunnelDevice: string | null;
   /** null: no pool wants it. */
   readonly masquerade: Masquerade | null;
 }
@@ -215,9 +217,12 @@ class HostChains {
   // --- nat ----------------------------------------------------------------------------------------------------
 
   #nat(): TableChains {
-    const { masquerade } = this.#options;
-    if (masquerade === null) return { chains: [], hooks: [] };
-    const lines = masqueradeRules(masquerade, this.#options);
+    const { masquerade, tunnelDevice } = this.#options;
+    const lines = [
+      ...(masquerade === null ? [] : masqueradeRules(masquerade, this.#options)),
+      ...(tunnelDevice === null ? [] : [tunnelSourceRule(tunnelDevice)]),
+    ];
+    if (lines.length === 0) return { chains: [], hooks: [] };
     return { chains: [chain(own('POSTROUTING'), lines)], hooks: hooks('POSTROUTING') };
   }
 

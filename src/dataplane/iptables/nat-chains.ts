@@ -41,3 +41,10 @@ export function masqueradeRules(
   const ported = address === null ? `${target} --to-ports ${range}` : `${target}:${range}`;
   return [...WITH_PORTS.map((protocol) => `${out}-p ${protocol} ${sets} ${ported}`), general];
 }
+
+/**
+ * What the host itself sends into a tunnel with an address of another interface, chosen before its destination was
+ * translated: the answer would come back beside the tunnel (spec/networking.md 8.1).
+ */
+export const tunnelSourceRule = (device: string): string =>
+  `-o ${device} -m addrtype ! --src-type LOCAL --limit-iface-out -m addrtype --src-type LOCAL -j MASQUERADE`;

@@ -68,6 +68,11 @@ export class NetworkFacts {
     return this.#localBlocks;
   }
 
+  /** null: nothing is known of it. */
+  get localHost(): DesiredLocalHost | null {
+    return this.#localHost;
+  }
+
   /** Which tunnels' packets are taken from other hosts and sent to them. */
   tunnels(family: IpFamily): { readonly ipip: boolean; readonly vxlan: boolean } {
     const vxlan = family === 4 ? this.#localHost?.vxlan4 : this.#localHost?.vxlan6;

@@ -205,6 +205,29 @@ export async function addVeth(
   );
 }
 
+/** Makes an interface of a kind that needs nothing else said, 'ipip'; the kernel loads its module if it has one. */
+export async function addPlainLink(
+  connection: NetlinkConnection,
+  { name, kind }: { readonly name: string; readonly kind: string },
+  options: WaitOptions = {},
+): Promise<void> {
+  const body = header(new MessageWriter(), {})
+    .attributeText(IFLA.name, name)
+    .nested(IFLA.linkInfo, (info) => {
+      info.attributeText(IFLA_INFO.kind, kind);
+    })
+    .finish();
+  await connection.request(
+    {
+      type: RTM_LINK.new,
+      flags: NLM_F.create | NLM_F.exclusive,
+      body,
+      what: `add interface ${name} of kind ${kind}`,
+    },
+    options,
+  );
+}
+
 export async function changeLink(
   connection: NetlinkConnection,
   link: { readonly ifindex: number; readonly change: LinkChange },
