@@ -55,6 +55,8 @@ struct mgy_abi_types {
 	struct mgy_line line;
 	struct mgy_ct_key ct_key;
 	struct mgy_ct6_key ct6_key;
+	struct mgy_frag_key frag_key;
+	struct mgy_frag frag;
 	struct mgy_ct_val ct_val;
 	struct mgy_counter counter;
 	struct mgy_quiet quiet;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /* Host interfaces with Ethernet headers. Host traffic and traffic in transit are not ours to judge. */
+#include <margay/fragment.h>
 #include <margay/tracked.h>
 #include <margay/verdict.h>
 
@@ -138,6 +139,8 @@ mgy_global int mgy_from_net6(struct __sk_buff *skb)
 	struct mgy_pkt6 pkt = {};
 	enum mgy_reason parsed = mgy_parse_ip6(skb, &pkt);
 
+	if (mgy_unlikely(parsed == MGY_DROP_FRAGMENT))
+		parsed = mgy_fragment6(skb, &pkt);
 	/* The host's own affair; no workload hears of it from another link. */
 	if (pkt.pkt.kind == MGY_KIND_NEIGHBOR && parsed == MGY_OK_PASS)
 		parsed = MGY_DROP_SCOPE;
@@ -148,8 +151,11 @@ mgy_global int mgy_from_net6(struct __sk_buff *skb)
 mgy_global int mgy_ip4_from_net(struct __sk_buff *skb, __u32 tunnel)
 {
 	struct mgy_pkt pkt = {};
+	enum mgy_reason parsed = mgy_parse_ip4(skb, &pkt);
 
-	return mgy_from_net_ip(skb, &pkt, mgy_parse_ip4(skb, &pkt), tunnel, 0);
+	if (mgy_unlikely(parsed == MGY_DROP_FRAGMENT))
+		parsed = mgy_fragment4(skb, &pkt);
+	return mgy_from_net_ip(skb, &pkt, parsed, tunnel, 0);
 }
 
 SEC("tcx/ingress")

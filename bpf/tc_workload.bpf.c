@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /* Both directions of a workload's host-side interface. */
 #include <margay/arp.h>
+#include <margay/fragment.h>
 #include <margay/verdict.h>
 
 /*
@@ -106,6 +107,8 @@ mgy_global int mgy_from_wl6(struct __sk_buff *skb)
 	struct mgy_pkt6 pkt = {};
 	enum mgy_reason reason = mgy_parse_ip6(skb, &pkt);
 
+	if (mgy_unlikely(reason == MGY_DROP_FRAGMENT))
+		reason = mgy_fragment6(skb, &pkt);
 	if (mgy_unlikely(reason != MGY_OK_PASS))
 		return mgy_drop(skb, reason);
 	if (mgy_unlikely(pkt.pkt.kind == MGY_KIND_NEIGHBOR))
@@ -122,6 +125,8 @@ static mgy_noinline int mgy_from_wl4(struct __sk_buff *skb)
 	struct mgy_pkt pkt = {};
 	enum mgy_reason reason = mgy_parse_ip4(skb, &pkt);
 
+	if (mgy_unlikely(reason == MGY_DROP_FRAGMENT))
+		reason = mgy_fragment4(skb, &pkt);
 	if (mgy_unlikely(reason != MGY_OK_PASS))
 		return mgy_drop(skb, reason);
 	return mgy_from_wl_ip(skb, &pkt, 0);
@@ -234,7 +239,7 @@ static __always_inline int mgy_admits(struct __sk_buff *skb, const struct mgy_pk
 	       (mgy_config.mark_seen && (skb->mark & mgy_config.mark_seen));
 }
 
-/* Packets from this host's own processes may be fragments; others are judged whole or not at all. */
+/* Of this host's own processes a fragment may come without its first one, which routing may have sent elsewhere. */
 static mgy_noinline int mgy_odd_to_wl(struct __sk_buff *skb, enum mgy_reason reason)
 {
 	if (reason == MGY_DROP_FRAGMENT && !skb->ingress_ifindex)
@@ -267,6 +272,8 @@ mgy_global int mgy_to_wl6(struct __sk_buff *skb)
 	struct mgy_pkt6 pkt = {};
 	enum mgy_reason reason = mgy_parse_ip6(skb, &pkt);
 
+	if (mgy_unlikely(reason == MGY_DROP_FRAGMENT))
+		reason = mgy_fragment6(skb, &pkt);
 	if (mgy_unlikely(reason != MGY_OK_PASS))
 		return mgy_odd_to_wl(skb, reason);
 	if (mgy_unlikely(pkt.pkt.kind == MGY_KIND_NEIGHBOR))
@@ -282,6 +289,8 @@ static mgy_noinline int mgy_to_wl4(struct __sk_buff *skb)
 	struct mgy_pkt pkt = {};
 	enum mgy_reason reason = mgy_parse_ip4(skb, &pkt);
 
+	if (mgy_unlikely(reason == MGY_DROP_FRAGMENT))
+		reason = mgy_fragment4(skb, &pkt);
 	if (mgy_unlikely(reason != MGY_OK_PASS))
 		return mgy_odd_to_wl(skb, reason);
 	if (mgy_unlikely(pkt.kind == MGY_KIND_ERROR))

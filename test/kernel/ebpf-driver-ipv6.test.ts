@@ -40,7 +40,7 @@ describe('the eBPF driver and IPv6', () => {
   const B6 = 'fd66::2';
 
   const pings = (netns: string, ...args: readonly string[]): boolean => {
-    const argv = ['netns', 'exec', netns, 'ping', '-6', '-c', '1', '-W', '1', ...args];
+    const argv = ['netns', 'exec', netns, 'ping', '-c', '1', '-W', '1', ...args];
     try {
       execFileSync('ip', argv, { stdio: 'ignore' });
       return true;
@@ -98,6 +98,17 @@ describe('the eBPF driver and IPv6', () => {
     await driver.apply(policy(port80, echo));
     expect(pings(a.netns, B6)).toBe(true);
     expect(pings(b.netns, 'fd66::1')).toBe(true);
+  });
+
+  test('datagrams in fragments arrive, in both families, if policy lets them', async () => {
+    const wide = (address: string): boolean => pings(a.netns, '-s', '4000', address);
+    const ping4 = { action: 'allow', protocol: 1, icmp: { type: 8 } };
+    await driver.apply(policy(port80, echo, ping4));
+    expect([wide(B6), wide(b.address)]).toEqual([true, true]);
+    await driver.apply(policy(port80));
+    expect([wide(B6), wide(b.address)]).toEqual([false, false]);
+    await driver.apply(policy(port80, echo));
+    expect([wide(B6), wide(b.address)]).toEqual([true, false]);
   });
 
   test('a workload cannot send from an address that is not its own', () => {

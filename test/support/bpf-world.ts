@@ -60,6 +60,8 @@ export interface WorldConfig {
   readonly account?: number;
   /** Units of 64 jiffies. */
   readonly eventPause?: number;
+  /** How long the ports of a datagram in fragments are remembered, in the same units. */
+  readonly fragmentTimeout?: number;
 }
 
 /** Timeouts in units of 64 jiffies, all different. */
@@ -430,6 +432,7 @@ function configBytes(config: WorldConfig): Uint8Array {
   bytes.writeUInt32LE(TIMEOUT.generic, offset.timeout_generic);
   bytes.writeUInt32LE(config.account ?? 0, offset.account);
   bytes.writeUInt32LE(config.eventPause ?? 0, offset.event_pause);
+  bytes.writeUInt32LE(config.fragmentTimeout ?? 1000, offset.timeout_fragment);
   bytes.writeUInt32LE(hasFeature('bpf-conntrack') ? 1 : 0, offset.kernel_conntrack);
   return bytes;
 }

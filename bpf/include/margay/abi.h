@@ -209,6 +209,29 @@ struct mgy_ct6_key {
 };
 _Static_assert(sizeof(struct mgy_ct6_key) == 40, "mgy_ct6_key is ABI: bump the map's version");
 
+/*
+ * Which datagram a fragment belongs to, where it was seen: the interface is part of the key, so that nobody can speak of
+ * datagrams of another link.
+ */
+struct mgy_frag_key {
+	__u64 src[2], dst[2]; /* be; IPv4 in the first word */
+	__u32 id;             /* be */
+	__u32 ifindex;
+	__u32 proto;          /* IPv4: of the datagram; IPv6: that of fragment headers */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct mgy_frag_key) == 48, "mgy_frag_key is ABI: bump the map's version");
+
+/* What its first fragment has told. */
+struct mgy_frag {
+	__u32 when;         /* jiffies >> 6 */
+	__u16 least;        /* offset at which other fragments may begin: behind the header */
+	__u16 sport, dport; /* be, as in mgy_pkt */
+	__u16 x;
+	__u8 proto, kind, query, pad;
+};
+_Static_assert(sizeof(struct mgy_frag) == 16, "mgy_frag is ABI: bump the map's version");
+
 enum mgy_ct_flag {
 	MGY_CT_ORIG_B = 1,   /* b opened the connection */
 	MGY_CT_REPLIED = 2,  /* a packet went each way */
@@ -253,7 +276,7 @@ enum mgy_reason {
 	MGY_DROP_SHORT,         /* truncated or malformed header */
 	MGY_DROP_ETHERTYPE,     /* neither IPv4 nor ARP, or VLAN-tagged */
 	MGY_DROP_IPV6_OFF,      /* IPv6 of a workload while IPv6 is off */
-	MGY_DROP_FRAGMENT,      /* part of a fragmented datagram to or from a workload */
+	MGY_DROP_FRAGMENT,      /* part of a datagram whose first fragment is not known, or overlapping its header */
 	MGY_DROP_SPOOFED,       /* source is not the sending workload's */
 	MGY_DROP_ENCAPSULATED,  /* tunnel packet from a workload */
 	MGY_DROP_INVALID,       /* belongs to no connection and cannot open one */
@@ -373,7 +396,8 @@ struct mgy_config {
 	__u32 account;         /* 1: connections count their packets and bytes */
 	__u32 event_pause;     /* a drop is told of again after this */
 	__u32 kernel_conntrack; /* 1: the kernel has bpf_skb_ct_lookup() */
-	__u32 pad[5];
+	__u32 timeout_fragment; /* the ports of a datagram are remembered for this long */
+	__u32 pad[4];
 };
 _Static_assert(sizeof(struct mgy_config) == 96, "mgy_config is ABI");
 

@@ -144,22 +144,21 @@ static __always_inline enum mgy_reason mgy_ct_put(const struct mgy_pkt *pkt, str
 	return error ? MGY_DROP_CT_FULL : MGY_OK_NEW;
 }
 
-static mgy_noinline enum mgy_reason mgy_ct_store(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
-						  const struct mgy_ct_new *new)
+/* Verified once, not once for each way that leads here. */
+mgy_global int mgy_ct_store(const struct mgy_pkt *pkt, struct mgy_ct_val *ct, const struct mgy_ct_new *new)
 {
-	return mgy_ct_put(pkt, ct, new, 0);
+	return pkt && new ? mgy_ct_put(pkt, ct, new, 0) : MGY_DROP_CT_FULL;
 }
 
-static mgy_noinline enum mgy_reason mgy_ct_store6(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
-						  const struct mgy_ct_new *new)
+mgy_global int mgy_ct_store6(const struct mgy_pkt6 *pkt, struct mgy_ct_val *ct, const struct mgy_ct_new *new)
 {
-	return mgy_ct_put(pkt, ct, new, 1);
+	return pkt && new ? mgy_ct_put(&pkt->pkt, ct, new, 1) : MGY_DROP_CT_FULL;
 }
 
 static __always_inline enum mgy_reason mgy_ct_store_ip(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
 						    const struct mgy_ct_new *new, const int v6)
 {
-	return v6 ? mgy_ct_store6(pkt, ct, new) : mgy_ct_store(pkt, ct, new);
+	return v6 ? mgy_ct_store6(MGY_PKT6(pkt), ct, new) : mgy_ct_store(pkt, ct, new);
 }
 
 /* The start of a packet that an ICMP error quotes. */

@@ -67,6 +67,14 @@ struct {
 	__type(value, struct mgy_ct_val);
 } mgy_ct6_v1 __weak SEC(".maps");
 
+/* The oldest makes room: a flood of first fragments costs other fragmented datagrams, nothing else. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct mgy_frag_key);
+	__type(value, struct mgy_frag);
+} mgy_frag_v1 __weak SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, MGY_REASON_MAX);

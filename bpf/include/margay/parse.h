@@ -251,7 +251,8 @@ static __always_inline enum mgy_reason mgy_parse_udp(struct __sk_buff *skb, stru
 	if (room < MGY_UDP_LEN || !mgy_have(skb, at + MGY_UDP_LEN))
 		return MGY_DROP_SHORT;
 	udp = MGY_AT(skb, at, struct mgy_udp);
-	return udp ? mgy_take_udp(pkt, udp, room, !!skb->gso_size) : MGY_DROP_SHORT;
+	/* The first fragment tells the length of the whole datagram. */
+	return udp ? mgy_take_udp(pkt, udp, room, skb->gso_size || pkt->fragment) : MGY_DROP_SHORT;
 }
 
 static __always_inline enum mgy_reason mgy_parse_sctp(struct __sk_buff *skb, struct mgy_pkt *pkt,
@@ -272,11 +273,12 @@ static __always_inline enum mgy_reason mgy_parse_sctp(struct __sk_buff *skb, str
 static __always_inline enum mgy_reason mgy_parse_icmp(struct __sk_buff *skb, struct mgy_pkt *pkt,
 						      __u32 room)
 {
+	__u32 at = pkt->l4_off & MGY_L4_OFF_MAX;
 	struct mgy_icmp *icmp;
 
-	if (room < MGY_ICMP_LEN || !mgy_have(skb, pkt->l4_off + MGY_ICMP_LEN))
+	if (room < MGY_ICMP_LEN || !mgy_have(skb, at + MGY_ICMP_LEN))
 		return MGY_DROP_SHORT;
-	icmp = MGY_AT(skb, pkt->l4_off, struct mgy_icmp);
+	icmp = MGY_AT(skb, at, struct mgy_icmp);
 	return icmp ? mgy_take_icmp(pkt, icmp) : MGY_DROP_SHORT;
 }
 

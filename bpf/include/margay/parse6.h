@@ -58,6 +58,7 @@ struct mgy_chain {
 	__u8 pad;
 	__u32 identification; /* be; of the fragmented datagram */
 	__u32 offset;   /* of the fragment, in bytes */
+	__u32 payload;  /* where what was fragmented begins */
 };
 
 static __always_inline int mgy_is_extension(__u8 next)
@@ -105,6 +106,7 @@ static __always_inline enum mgy_reason mgy_chain_step(const __u8 *header, struct
 		if (chain->fragment)
 			return MGY_DROP_EXTENSION;
 		len = 8;
+		chain->payload = walk->at + len;
 		chain->offset = word & 0xfff8;
 		/* Offset 0 and no more to come: a whole datagram (RFC 6946). */
 		if (word & 0xfff9)

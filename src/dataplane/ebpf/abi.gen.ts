@@ -318,6 +318,35 @@ export const mgyCt6Key = {
   },
 } as const;
 
+/** struct mgy_frag_key: size and offsets in bytes. */
+export const mgyFragKey = {
+  size: 48,
+  offset: {
+    src: 0,
+    dst: 16,
+    id: 32,
+    ifindex: 36,
+    proto: 40,
+    pad: 44,
+  },
+} as const;
+
+/** struct mgy_frag: size and offsets in bytes. */
+export const mgyFrag = {
+  size: 16,
+  offset: {
+    when: 0,
+    least: 4,
+    sport: 6,
+    dport: 8,
+    x: 10,
+    proto: 12,
+    kind: 13,
+    query: 14,
+    pad: 15,
+  },
+} as const;
+
 /** struct mgy_ct_val: size and offsets in bytes. */
 export const mgyCtVal = {
   size: 64,
@@ -429,7 +458,8 @@ export const mgyConfig = {
     account: 64,
     event_pause: 68,
     kernel_conntrack: 72,
-    pad: 76,
+    timeout_fragment: 76,
+    pad: 80,
   },
 } as const;
 

@@ -123,6 +123,8 @@ const SIZED: readonly (readonly [map: string, size: (sizes: TableSizes) => numbe
 const EVENT_BYTES = 1 << 20;
 /** A drop is told of again after this (spec/flows.md 3.1). */
 const EVENT_PAUSE_MS = 1000;
+/** As long as Linux waits for the rest of a datagram (net.ipv4.ipfrag_time). */
+const FRAGMENT_MS = 30_000;
 /** Of each family, one per neighbouring host and interface; beyond that the host routes. 1 and 1.5 MiB. */
 const NEXT_HOPS = 65_536;
 
@@ -147,6 +149,7 @@ function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uin
     timeout_generic: ticks(timeoutsMs.generic),
     account: config.account ? 1 : 0,
     event_pause: ticks(EVENT_PAUSE_MS),
+    timeout_fragment: ticks(FRAGMENT_MS),
     kernel_conntrack: hasFeature('bpf-conntrack') ? 1 : 0,
   };
   for (const [name, value] of Object.entries(fields))
