@@ -173,4 +173,12 @@ describe.each(BACKENDS)('out of a pool, %s', (backend) => {
     expect(await dataplane?.ask({ do: 'resync' })).toBe('applied');
     expect(await dataplane?.ask({ do: 'writes' })).toBe(0);
   });
+
+  test('a rule that is refused is named', async () => {
+    open(backend, { natOutgoing: { address: 'nonsense' } });
+    const answer = await dataplane?.ask({ do: 'apply', updates: updates(PROFILE, WORKLOAD, POOL) });
+    expect(JSON.stringify(answer)).toMatch(
+      /line \d+ is \\"-A mgy-POSTROUTING .* -j SNAT --to-source nonsense/,
+    );
+  });
 });

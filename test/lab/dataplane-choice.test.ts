@@ -58,4 +58,31 @@ describe('a host that may choose', () => {
     // No policy and no profile: nobody gets through.
     expect(await lab.reaches('one', 'two', 'tcp', 80, 300)).toBe('timeout');
   });
+
+  test('with other tables than before: those of before are left without a rule of ours', async () => {
+    const save = async (backend: string): Promise<number> => {
+      const { stdout } = await lab.inHost('h2', [`iptables-${backend}-save`]);
+      return stdout.split('\n').filter((line) => line.includes('mgy-')).length;
+    };
+    const status = await lab.mustMargay(['status', '-o', 'json']);
+    const before = /; (nft|legacy) tables: /.exec(status)?.[1] ?? '';
+    const after = before === 'nft' ? 'legacy' : 'nft';
+    expect(await save(before)).toBeGreaterThan(10);
+    const { agent } = lab.host('h2');
+    const ended = new Promise((resolve) => agent?.once('exit', resolve));
+    const configuration = {
+      ...{ apiVersion: 'projectcalico.org/v3', kind: 'FelixConfiguration' },
+      metadata: { name: 'node.h2' },
+      spec: { iptablesBackend: after === 'nft' ? 'NFT' : 'Legacy' },
+    };
+    await lab.mustMargay(['apply', '-f', '-'], JSON.stringify(configuration));
+    // It takes effect with the next start, which its supervisor would see to.
+    expect(await ended).toBe(129);
+    await lab.startAgent('h2');
+    while ((await save(before)) > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(await save(after)).toBeGreaterThan(10);
+    expect(await lab.mustMargay(['status'])).toContain(
+      `${after} tables: the configuration asks for it`,
+    );
+  });
 });

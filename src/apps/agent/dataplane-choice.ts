@@ -11,7 +11,7 @@ import {
   IptablesBackend,
   isBackendInstalled,
 } from '../../dataplane/iptables/backend.js';
-import { removeRules } from '../../dataplane/iptables/cleanup.js';
+import { removeChains, removeRules } from '../../dataplane/iptables/cleanup.js';
 import { IptablesDataplane } from '../../dataplane/iptables/driver.js';
 import { probeFeatures } from '../../kernel/features.js';
 import type { KernelVerdict } from '../../model/decision.js';
@@ -102,14 +102,24 @@ const opened = (parts: Omit<OpenedDataplane, keyof AsyncDisposable>): OpenedData
 
 /** What the other dataplane left on this host, once this one enforces. */
 export async function removeOther(
-  dataplane: DataplaneChoice['dataplane'],
+  { dataplane, backend }: Pick<OpenedDataplane, 'dataplane' | 'backend'>,
   { bpfDir, log }: Pick<OpenOptions, 'bpfDir' | 'log'>,
 ): Promise<void> {
+  const chains = backend === null ? 0 : await removeOtherTables(backend);
   // Without such a table there is nothing to remove.
-  if (dataplane === 'iptables') await removeNatOutgoing().catch(() => undefined);
-  const removed = dataplane === 'ebpf' ? await removeRules() : await removePrograms(bpfDir, log);
-  const count = Object.values(removed).reduce((sum, one) => sum + one, 0);
-  if (count > 0) log.info(removed, 'the other dataplane has been removed');
+  if (dataplane.name === 'iptables') await removeNatOutgoing().catch(() => undefined);
+  const removed =
+    dataplane.name === 'ebpf' ? await removeRules() : await removePrograms(bpfDir, log);
+  const count = Object.values(removed).reduce((sum, one) => sum + one, chains);
+  if (count > 0) log.info({ ...removed, chains }, 'what another dataplane left has been removed');
+}
+
+/** Rules of ours in the other kind of tables, which would go on deciding beside those of this agent. */
+async function removeOtherTables(backend: BackendName): Promise<number> {
+  const others = backendsInstalled().filter((name) => name !== backend);
+  let chains = 0;
+  for (const name of others) chains += await removeChains(new IptablesBackend(name));
+  return chains;
 }
 
 async function openIptables(

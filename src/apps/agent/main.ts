@@ -151,7 +151,7 @@ async function runAgent(
     dataplaneReason: opened.reason,
     reportingIntervalMs: values.ReportingInterval,
     ...{ reportingTtlMs: values.ReportingTTL, missing: missingForEbpf() },
-    afterFirstApply: () => removeOther(dataplane.name, { bpfDir: settings.bpfDir, log }),
+    afterFirstApply: () => removeOther(opened, { bpfDir: settings.bpfDir, log }),
     onResource: (update) => {
       watch.onUpdate(update);
       flows?.onResource(update);

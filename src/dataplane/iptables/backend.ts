@@ -1,9 +1,9 @@
 /** The programs that change and read the tables: those of the legacy tables, or those of nf_tables. */
 import { existsSync, readFileSync } from 'node:fs';
-import { CodedError } from '../../base/error.js';
+import { CodedError, errorMessage } from '../../base/error.js';
 import type { IpFamily } from '../../model/desired.js';
 import { findProgram } from '../../kernel/features.js';
-import { runCommand } from '../../kernel/command.js';
+import { CommandError, runCommand } from '../../kernel/command.js';
 import { CHAIN_PREFIX } from './chains.js';
 import { type TableName, TABLES } from './table.js';
 
@@ -37,16 +37,27 @@ export class IptablesBackend {
   async restore(family: IpFamily, script: string): Promise<void> {
     const seconds = this.#lockWaitSeconds;
     const wait = this.name === 'legacy' ? [`--wait=${seconds}`] : [];
-    await runCommand({
-      argv: [this.#program(family, 'restore'), '--noflush', ...wait],
-      stdin: script,
-      timeoutMs: RESTORE_TIMEOUT_MS + seconds * 1000,
-    });
+    const argv = [this.#program(family, 'restore'), '--noflush', ...wait] as const;
+    const timeoutMs = RESTORE_TIMEOUT_MS + seconds * 1000;
+    try {
+      await runCommand({ argv, stdin: script, timeoutMs });
+    } catch (error) {
+      throw withRefusedLine(error, script);
+    }
   }
 
   #program(family: IpFamily, what: 'save' | 'restore'): string {
     return `ip${family === 6 ? '6' : ''}tables-${this.name}-${what}`;
   }
+}
+
+/** 'line 11 failed', or 'line 11: RULE_APPEND failed': says the line, too, which nobody else has. */
+function withRefusedLine(error: unknown, script: string): unknown {
+  const number = /line:? (\d+)/.exec(error instanceof CommandError ? error.stderr : '')?.[1];
+  const line = number === undefined ? undefined : script.split('\n')[Number(number) - 1];
+  if (line === undefined) return error;
+  const message = `${errorMessage(error)}; line ${number} is "${line}"`;
+  return new CodedError('ERR_DATAPLANE', message, { cause: error });
 }
 
 /** Reading a legacy table that nobody uses would put it into the path of every packet. */
