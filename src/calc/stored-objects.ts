@@ -23,6 +23,7 @@ export interface WorkloadEndpointSpec {
   readonly containerID?: string;
   readonly endpoint?: string;
   readonly ipNetworks?: readonly string[];
+  readonly ipNATs?: readonly { readonly internalIP: string; readonly externalIP: string }[];
   readonly profiles?: readonly string[];
   readonly interfaceName?: string;
   readonly mac?: string;

@@ -194,13 +194,18 @@ export function localEndpoint({ spec, labels }: StoredWorkload): {
   readonly labelled: LabelledItem;
   readonly endpoint: LocalEndpoint;
 } {
-  const { interfaceName = '', ipNetworks = [], mac, profiles = [] } = spec;
+  const { interfaceName = '', ipNetworks = [], ipNATs = [], mac, profiles = [] } = spec;
+  const floatingIps = ipNATs.map(({ internalIP, externalIP }) => ({
+    external: hostAddress(externalIP),
+    internal: hostAddress(internalIP),
+  }));
   return {
     labelled: { labels, parents: profiles },
     endpoint: {
       interfaceName,
       addresses: [...new Set(ipNetworks.map(hostAddress))],
       ...(mac === undefined ? {} : { mac }),
+      ...(floatingIps.length === 0 ? {} : { floatingIps }),
       profiles: profiles as readonly ProfileId[],
     },
   };

@@ -93,11 +93,19 @@ export interface DesiredTier {
   readonly egress: readonly PolicyId[];
 }
 
+/** What is sent to `external` gets to `internal` (spec/networking.md 13). Bare canonical addresses of one family. */
+export interface DesiredFloatingIp {
+  readonly external: string;
+  readonly internal: string;
+}
+
 export interface DesiredWorkloadEndpoint {
   readonly interfaceName: string;
   /** Bare canonical addresses of both families: '10.65.0.2', 'fd00::2'. Never empty. */
   readonly addresses: readonly string[];
   readonly mac?: string;
+  /** Addresses of elsewhere that lead to one of its own; absent: none. */
+  readonly floatingIps?: readonly DesiredFloatingIp[];
   readonly tiers: readonly DesiredTier[];
   /** In order. A profile that was never sent (missing or invalid) denies at its place. */
   readonly profiles: readonly ProfileId[];

@@ -181,4 +181,23 @@ describe.each(BACKENDS)('out of a pool, %s', (backend) => {
       /line \d+ is \\"-A mgy-POSTROUTING .* -j SNAT --to-source nonsense/,
     );
   });
+
+  test('a floating address leads to the workload, from outside, the host, and itself', async () => {
+    open(backend);
+    const floatingIps = [{ external: '198.51.100.7', internal: '10.65.0.1' }];
+    const endpoint = { ...WORKLOAD.endpoint, floatingIps };
+    await apply(...updates(PROFILE, { ...WORKLOAD, endpoint }));
+    const { id } = world;
+    execFileSync('ip', ['-n', `${id}-out`, 'route', 'add', '198.51.100.7', 'via', '10.0.0.1']);
+    await world.serve(`${id}-a`, 8000);
+    const reached: boolean[] = [];
+    for (const netns of [`${id}-out`, `${id}-h`, `${id}-a`]) {
+      reached.push(await world.reaches(netns, '198.51.100.7', 8000, 3000));
+    }
+    expect(reached).toEqual([true, true, true]);
+    expect(routes()).toContain('198.51.100.7 calia');
+    await apply(...updates(WORKLOAD));
+    expect(await world.reaches(`${id}-out`, '198.51.100.7', 8000, 300)).toBe(false);
+    expect(routes()).toEqual(['10.65.0.1 calia']);
+  });
 });

@@ -26,7 +26,7 @@ import { IpipTunnel } from './ipip-tunnel.js';
 import { IpSets } from './ip-sets.js';
 import { markBits } from './marks.js';
 import type { NatOutgoingOptions } from './nat-chains.js';
-import { NetworkFacts } from './network-facts.js';
+import { hostMembers, NetworkFacts } from './network-facts.js';
 import type { LogRate } from './policy-chains.js';
 import { RenderedPolicies } from './rendered-policies.js';
 import { FAMILIES, type RuleSetOptions, renderRuleSet } from './rule-set.js';
@@ -69,6 +69,7 @@ const CHECKED: readonly Checked[] = ['rules', 'ipSets', 'routes'];
 
 const POOL_SET: Readonly<Record<IpFamily, string>> = { 4: 'mgy4-pools', 6: 'mgy6-pools' };
 const MASQUERADED_SET: Readonly<Record<IpFamily, string>> = { 4: 'mgy4-masq', 6: 'mgy6-masq' };
+const FLOATING_SET: Readonly<Record<IpFamily, string>> = { 4: 'mgy4-float', 6: 'mgy6-float' };
 const HOST_SET: Readonly<Record<IpFamily, string>> = { 4: 'mgy4-hosts', 6: 'mgy6-hosts' };
 const WORKLOAD_SET: Readonly<Record<IpFamily, string>> = {
   4: 'mgy4-workloads',
@@ -326,6 +327,7 @@ export class IptablesDataplane implements Dataplane {
     set(WORKLOAD_SET[family], this.#workloads.members(family), 'hash:net,iface');
     set(HOST_SET[family], this.#facts.hostMembers(family));
     set(POOL_SET[family], this.#facts.poolMembers(family, 'all'));
+    set(FLOATING_SET[family], hostMembers(this.#workloads.floatingIps(family).keys()));
     set(MASQUERADED_SET[family], this.#facts.poolMembers(family, 'masqueraded'));
   }
 
@@ -345,6 +347,7 @@ export class IptablesDataplane implements Dataplane {
           hostSet: HOST_SET[family],
         },
         tunnels: this.#facts.tunnels(family),
+        floating: { set: FLOATING_SET[family], addresses: this.#workloads.floatingIps(family) },
         tunnelDevice: family === 4 && this.#tunnel.isUp ? IPIP_DEVICE : null,
         marks: markBits(markMask),
         masquerade:

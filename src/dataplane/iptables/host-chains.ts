@@ -3,11 +3,11 @@
  * decides about an endpoint has been rendered elsewhere and is only named here.
  */
 import type { FailsafePort } from '../../base/net/failsafe-port.js';
-import type { IpFamily, PolicyStage } from '../../model/desired.js';
+import type { PolicyStage } from '../../model/desired.js';
 import { type Chain, CHAIN_PREFIX, chainName, rule } from './chains.js';
 import { renderDispatch } from './interface-dispatch.js';
 import { type MarkBits, markClear, markSet } from './marks.js';
-import { type Masquerade, masqueradeRules, tunnelSourceRule } from './nat-chains.js';
+import { type NatChainsOptions, renderNat } from './nat-chains.js';
 import type { Direction } from './policy-chains.js';
 import type { Hook, TableChains, TableName } from './table.js';
 
@@ -17,8 +17,7 @@ export interface PolicedInterface {
   readonly chains: Readonly<Partial<Record<`${PolicyStage} ${Direction}`, string>>>;
 }
 
-export interface HostChainsOptions {
-  readonly family: IpFamily;
+export interface HostChainsOptions extends NatChainsOptions {
   readonly marks: MarkBits;
   readonly prefixes: readonly string[];
   readonly denyAction: string;
@@ -32,14 +31,8 @@ export interface HostChainsOptions {
   readonly vxlanPort: number;
   /** hash:net,iface: the addresses of each workload interface. */
   readonly workloadSet: string;
-  /** hash:net: the addresses of the other hosts. */
-  readonly hostSet: string;
   /** Which encapsulations this host takes from, and sends to, the other hosts. */
   readonly tunnels: { readonly ipip: boolean; readonly vxlan: boolean };
-  /** What routes into IP-in-IP lead to; null: there is none. */
-  readonly tunnelDevice: string | null;
-  /** null: no pool wants it. */
-  readonly masquerade: Masquerade | null;
 }
 
 export interface HostState {
@@ -77,7 +70,12 @@ class HostChains {
   }
 
   render(): Readonly<Record<TableName, TableChains>> {
-    return { raw: this.#raw(), mangle: this.#mangle(), nat: this.#nat(), filter: this.#filter() };
+    return {
+      raw: this.#raw(),
+      mangle: this.#mangle(),
+      nat: renderNat(this.#options),
+      filter: this.#filter(),
+    };
   }
 
   get #accepted(): string {
@@ -212,18 +210,6 @@ class HostChains {
       chains: [chain(own('POSTROUTING'), lines), ...stage.chains],
       hooks: hooks('POSTROUTING'),
     };
-  }
-
-  // --- nat ----------------------------------------------------------------------------------------------------
-
-  #nat(): TableChains {
-    const { masquerade, tunnelDevice } = this.#options;
-    const lines = [
-      ...(masquerade === null ? [] : masqueradeRules(masquerade, this.#options)),
-      ...(tunnelDevice === null ? [] : [tunnelSourceRule(tunnelDevice)]),
-    ];
-    if (lines.length === 0) return { chains: [], hooks: [] };
-    return { chains: [chain(own('POSTROUTING'), lines)], hooks: hooks('POSTROUTING') };
   }
 
   // --- filter -------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /** What this host has been told of the others, of itself and of the pools; and the IP set members that follow. */
 import { parseCidr } from '../../base/net/cidr.js';
+import { parseIp } from '../../base/net/ip.js';
 import type { IpsetMember } from '../../kernel/netfilter/ipset.js';
 import type {
   DesiredHost,
@@ -96,6 +97,13 @@ export class NetworkFacts {
     );
   }
 }
+
+/** Bare addresses as members. */
+export const hostMembers = (addresses: Iterable<string>): readonly IpsetMember[] =>
+  [...addresses].flatMap((text) => {
+    const address = parseIp(text);
+    return address === null ? [] : [{ address, prefixLength: address.family === 4 ? 32 : 128 }];
+  });
 
 function membersOf(texts: readonly string[], family: IpFamily): readonly IpsetMember[] {
   return texts.flatMap((text) => {

@@ -10,6 +10,7 @@ import type { Link } from '../../kernel/netlink/link.js';
 import type { IpsetMember } from '../../kernel/netfilter/ipset.js';
 import { writeSysctl } from '../../kernel/sysctl.js';
 import type { DesiredWorkloadEndpoint, EndpointId, IpFamily } from '../../model/desired.js';
+import { familyOfText } from './set-use.js';
 import type { InterfaceMonitor } from '../interface-monitor.js';
 import type { WantedRoute } from '../routing/route-table.js';
 import { configureWorkloadInterface } from '../routing/workload-interface.js';
@@ -80,13 +81,24 @@ export class Workloads {
     );
   }
 
+  /** External address to internal one; the lowest internal one has an address that two claim (spec/networking.md 13). */
+  floatingIps(family: IpFamily): ReadonlyMap<string, string> {
+    const claims = [...this.endpoints.values()].flatMap(({ floatingIps = [] }) => floatingIps);
+    const own = claims.filter(({ external }) => familyOfText(external) === family);
+    // The last one of a key stays in a map.
+    const lowestLast = own.sort((a, b) => (a.internal < b.internal ? 1 : -1));
+    return new Map(lowestLast.map(({ external, internal }) => [external, internal]));
+  }
+
   /** On-link routes to workloads whose interface is up, by destination; the lower id has an address that two claim. */
   routes(): ReadonlyMap<string, WantedRoute> {
     const routes = new Map<string, WantedRoute>();
-    for (const [, { interfaceName, addresses }] of [...this.endpoints].sort(byId)) {
+    for (const [, endpoint] of [...this.endpoints].sort(byId)) {
+      const { interfaceName, addresses, floatingIps = [] } = endpoint;
       const link = this.#parts.interfaces.byName(interfaceName);
       if (link?.up !== true) continue;
-      for (const address of addresses) {
+      // What comes for a floating address is translated before it is routed; the route is for others to learn.
+      for (const address of [...addresses, ...floatingIps.map(({ external }) => external)]) {
         const destination = `${address}/${address.includes(':') ? 128 : 32}`;
         if (!routes.has(destination))
           routes.set(destination, { ifindex: link.ifindex, gateway: null });
