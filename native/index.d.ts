@@ -53,8 +53,11 @@ export class BpfObject {
   readonly programNames: readonly string[];
   /** Before load(). */
   setMaxEntries(mapName: string, maxEntries: number): void;
-  /** Before load(): use this kernel map instead of creating one. Layouts must agree. */
-  reuseMap(mapName: string, map: BpfMap): void;
+  /**
+   * Before load(): use this kernel map instead of creating one. Layouts must agree; with `anyValueSize` values may be
+   * longer or shorter, and load() refuses programs that read beyond.
+   */
+  reuseMap(mapName: string, map: BpfMap, anyValueSize?: boolean): void;
   /** Before load(): leave this program out. */
   setAutoload(programName: string, autoload: boolean): void;
   /** Before load(): initial bytes of '.rodata', '.data' or '.bss', at `offset`; frozen by load() if rodata. */

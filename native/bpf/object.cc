@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <algorithm>
+
 #include "bpf/map.h"
 #include "bpf/program.h"
 #include "core/args.h"
@@ -20,14 +22,14 @@ const char* NameOf(const bpf_map* map) {
 }
 
 /** libbpf takes over the layout of the map it is given, which the programs would misread. */
-SysError CheckSameLayout(const bpf_map* map, int fd) {
+SysError CheckSameLayout(const bpf_map* map, int fd, bool any_value_size) {
   bpf_map_info have = {};
   __u32 size = sizeof have;
   if (bpf_map_get_info_by_fd(fd, &have, &size) < 0) {
     return SysError{errno, "bpf(BPF_OBJ_GET_INFO_BY_FD)"};
   }
   if (have.type == bpf_map__type(map) && have.key_size == bpf_map__key_size(map) &&
-      have.value_size == bpf_map__value_size(map)) {
+      (any_value_size || have.value_size == bpf_map__value_size(map))) {
     return {};
   }
   return SysError{EINVAL, "bpf_map__reuse_fd",
@@ -91,9 +93,17 @@ bpf_map* BpfObject::FindMap(Napi::Env env, Phase phase, Napi::Value value) const
   if (object == nullptr) return nullptr;
   auto name = ToText(env, value, "map name");
   if (!name) return nullptr;
-  bpf_map* map = bpf_object__find_map_by_name(object, name->c_str());
-  if (map == nullptr) Throw(env, {ENOENT, "bpf_object__find_map_by_name", "no map " + *name});
-  return map;
+  for (const auto& [own, map] : reused_) {
+    if (own == *name) return map;
+  }
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    const bool is_reused = std::any_of(reused_.begin(), reused_.end(),
+                                       [map](const auto& one) { return one.second == map; });
+    if (!is_reused && *name == NameOf(map)) return map;
+  }
+  Throw(env, {ENOENT, "bpf_object__find_map_by_name", "no map " + *name});
+  return nullptr;
 }
 
 bpf_program* BpfObject::FindProgram(Napi::Env env, Phase phase, Napi::Value value) const {
@@ -146,9 +156,13 @@ void BpfObject::ReuseMap(const Napi::CallbackInfo& info) {
   if (given == nullptr) return;
   SharedFd fd = given->OpenFd(env);
   if (fd == nullptr) return;
-  if (SysError error = CheckSameLayout(map, fd->get())) return Throw(env, error);
+  const bool any_value_size = info[2].IsBoolean() && info[2].As<Napi::Boolean>().Value();
+  if (SysError error = CheckSameLayout(map, fd->get(), any_value_size)) return Throw(env, error);
+  std::string own = NameOf(map);
   const int result = bpf_map__reuse_fd(map, fd->get());
-  if (result < 0) Throw(env, {-result, "bpf_map__reuse_fd"});
+  if (result < 0) return Throw(env, {-result, "bpf_map__reuse_fd"});
+  // libbpf renames it after the map that was given; to our callers it keeps its name.
+  reused_.emplace_back(std::move(own), map);
 }
 
 void BpfObject::SetAutoload(const Napi::CallbackInfo& info) {

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/sys_error.h"
 
@@ -44,6 +46,8 @@ class BpfObject : public Napi::ObjectWrap<BpfObject> {
   bpf_program* FindProgram(Napi::Env env, Phase phase, Napi::Value name) const;
 
   std::shared_ptr<Loaded> loaded_;
+  /** Maps that were given to us, by the names they have in the object. */
+  std::vector<std::pair<std::string, bpf_map*>> reused_;
 };
 
 }  // namespace margay

@@ -188,15 +188,18 @@ export class Lab implements AsyncDisposable {
     return join(this.host(host).runDir, 'agent.log');
   }
 
-  /** Starts the host's agent and waits until it says it is ready. */
-  async startAgent(name: string): Promise<ChildProcess> {
+  /** Starts the host's agent and waits until it says it is ready. `environment` is for this one agent. */
+  async startAgent(
+    name: string,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<ChildProcess> {
     const host = this.host(name);
     const log = openSync(this.logPath(name), 'a');
     const agent = spawn(
       'nsenter',
       [`--net=${netnsPath(host.netns)}`, process.execPath, MARGAY, 'agent'],
       {
-        env: this.#hostEnvironment(host),
+        env: { ...this.#hostEnvironment(host), ...environment },
         stdio: ['ignore', log, log],
       },
     );

@@ -2,14 +2,15 @@
  * Agents that end and start under traffic. The short form is part of every run; MARGAY_STORM=full is what the project
  * promises: 100 restarts, 20 SIGKILLs and 5 upgrades under 50 000 packets/s and 200 connections.
  */
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Lab, type LabPlan, workloadManifest } from './lab.js';
 import { Storm, STORM_PORTS, type StormReport } from './storm.js';
 
 const FULL = process.env['MARGAY_STORM'] === 'full';
 const AMOUNT = FULL
-  ? { restarts: 100, kills: 20, packetsPerSecond: 50_000, connections: 200 }
-  : { restarts: 4, kills: 2, packetsPerSecond: 10_000, connections: 200 };
+  ? { restarts: 100, kills: 20, upgrades: 5, packetsPerSecond: 50_000, connections: 200 }
+  : { restarts: 4, kills: 2, upgrades: 1, packetsPerSecond: 10_000, connections: 200 };
 const TIMEOUT_MS = FULL ? 1_800_000 : 120_000;
 
 const workload = (name: string, host: string, address: string) => ({
@@ -94,6 +95,24 @@ describe('agents that end and start under traffic', () => {
         }
       });
       expectNothingLost(`${times} x ${signal}`, reports);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    `onto tables of another shape, ${AMOUNT.upgrades} times: nothing lost, reset or wrongly decided`,
+    async () => {
+      const reports = await weather(async () => {
+        for (let i = 0; i < AMOUNT.upgrades; i++) {
+          for (const host of lab.hosts.keys()) {
+            await lab.stopAgent(host, 'SIGTERM');
+            // Not the size that the agent before had: every connection has to be taken over into a new table.
+            await lab.startAgent(host, { FELIX_BPFMAPSIZECONNTRACK: String(32_768 + 1024 * i) });
+            expect(readFileSync(lab.logPath(host), 'utf8')).toContain('earlier table taken over');
+          }
+        }
+      });
+      expectNothingLost(`${AMOUNT.upgrades} x other tables`, reports);
     },
     TIMEOUT_MS,
   );

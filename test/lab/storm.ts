@@ -83,8 +83,11 @@ class Sink {
     return { oneWay: of(STORM_PORTS.oneWay), denied: of(STORM_PORTS.denied) };
   }
 
-  stop(): void {
+  /** Its ports are free when this resolves. */
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.#tool.once('exit', resolve));
     this.#tool.stdin.end();
+    await ended;
   }
 }
 
@@ -129,7 +132,7 @@ export class Storm {
     const { value } = await this.#lines.next();
     const sent = JSON.parse(value) as Sent;
     const arrived = await this.#sink.counts();
-    this.#sink.stop();
+    await this.#sink.stop();
     const { echoed } = sent;
     return {
       packets: echoed.sent + sent.oneWay + sent.denied,

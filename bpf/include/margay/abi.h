@@ -265,6 +265,10 @@ struct mgy_ct_val {
 };
 _Static_assert(sizeof(struct mgy_ct_val) == 64, "mgy_ct_val is ABI: bump the map's version");
 
+/* Every layout of mgy_ct_val begins with these bytes: what an agent of another version needs to know of a connection. */
+#define MGY_CT_KEPT 64
+_Static_assert(sizeof(struct mgy_ct_val) >= MGY_CT_KEPT, "what is kept is in every layout");
+
 /* Why a packet was dropped or let through. Append only: numbers are used by metrics and events. */
 enum mgy_reason {
 	MGY_OK_ESTABLISHED,     /* belongs to a connection with a packet each way */
@@ -397,7 +401,8 @@ struct mgy_config {
 	__u32 event_pause;     /* a drop is told of again after this */
 	__u32 kernel_conntrack; /* 1: the kernel has bpf_skb_ct_lookup() */
 	__u32 timeout_fragment; /* the ports of a datagram are remembered for this long */
-	__u32 pad[4];
+	__u32 migrate;         /* 1: connections may be in the tables of an earlier agent */
+	__u32 pad[3];
 };
 _Static_assert(sizeof(struct mgy_config) == 96, "mgy_config is ABI");
 

@@ -22,6 +22,8 @@ extern const volatile struct mgy_config mgy_config;
 #define mgy_global __attribute__((noinline, weak))
 #define mgy_likely(x) __builtin_expect(!!(x), 1)
 #define mgy_unlikely(x) __builtin_expect(!!(x), 0)
+/* The compiler may keep the address of a field of the context, which verifiers refuse: it is to start from the context again. */
+#define mgy_fresh(skb) asm volatile("" : "+r"(skb))
 /* User space stores single words while we read: read each of them once. */
 #define MGY_READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 #define MGY_WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))

@@ -99,11 +99,55 @@ static __always_inline void mgy_ct_paths(const struct mgy_pkt *pkt, struct mgy_c
 	ct->tr_i = new->tr_i;
 }
 
-/* The packet's entry, or NULL. */
-static __always_inline struct mgy_ct_val *mgy_ct_find(const struct mgy_pkt *pkt, const int v6)
+static __always_inline struct mgy_ct_val *mgy_ct_lookup(const struct mgy_pkt *pkt, const int v6)
 {
 	return v6 ? bpf_map_lookup_elem(&mgy_ct6_v1, &MGY_PKT6(pkt)->key)
 		  : bpf_map_lookup_elem(&mgy_ct4_v1, &pkt->key);
+}
+
+/* Takes the connection over from an earlier agent's table. 1: it is in ours now, or somebody else has brought it. */
+mgy_global int mgy_ct_bring4(const struct mgy_pkt *pkt)
+{
+	struct mgy_ct_val val = {}, *old;
+	struct mgy_ct_key key;
+
+	if (!pkt)
+		return 0;
+	key = pkt->key;
+	old = bpf_map_lookup_elem(&mgy_ct4_old_v1, &key);
+	if (!old)
+		return 0;
+	__builtin_memcpy(&val, old, MGY_CT_KEPT);
+	bpf_map_update_elem(&mgy_ct4_v1, &key, &val, BPF_NOEXIST);
+	return 1;
+}
+
+mgy_global int mgy_ct_bring6(const struct mgy_pkt6 *pkt)
+{
+	struct mgy_ct_val val = {}, *old;
+	struct mgy_ct6_key key;
+
+	if (!pkt)
+		return 0;
+	key = pkt->key;
+	old = bpf_map_lookup_elem(&mgy_ct6_old_v1, &key);
+	if (!old)
+		return 0;
+	__builtin_memcpy(&val, old, MGY_CT_KEPT);
+	bpf_map_update_elem(&mgy_ct6_v1, &key, &val, BPF_NOEXIST);
+	return 1;
+}
+
+/* The packet's entry, or NULL. */
+static __always_inline struct mgy_ct_val *mgy_ct_find(const struct mgy_pkt *pkt, const int v6)
+{
+	struct mgy_ct_val *ct = mgy_ct_lookup(pkt, v6);
+
+	if (mgy_config.migrate && mgy_unlikely(!ct)) {
+		if (v6 ? mgy_ct_bring6(MGY_PKT6(pkt)) : mgy_ct_bring4(pkt))
+			ct = mgy_ct_lookup(pkt, v6);
+	}
+	return ct;
 }
 
 /*

@@ -75,6 +75,25 @@ struct {
 	__type(value, struct mgy_frag);
 } mgy_frag_v1 __weak SEC(".maps");
 
+/*
+ * The tables of an agent whose layout or size was another, while mgy_config.migrate says so: what it let through is let
+ * through. Their values may be longer than ours; all layouts begin with the same MGY_CT_KEPT bytes.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct mgy_ct_key);
+	__type(value, struct mgy_ct_val);
+} mgy_ct4_old_v1 __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mgy_ct6_key);
+	__type(value, struct mgy_ct_val);
+} mgy_ct6_old_v1 __weak SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, MGY_REASON_MAX);

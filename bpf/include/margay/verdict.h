@@ -212,6 +212,7 @@ static __always_inline enum mgy_reason mgy_judge_to_wl(struct __sk_buff *skb, co
 		return MGY_DROP_NO_POLICY_SET;
 	if (!dst || !(dst->flags & MGY_INFO_LOCAL_WL) || dst->ifindex != skb->ifindex)
 		return MGY_DROP_NOT_READY;
+	mgy_fresh(skb);
 	/* Host interfaces without mgy_from_net may let such a packet in; this is the last gate. */
 	if (src->flags & MGY_INFO_LOCAL_WL && src->ifindex != skb->ingress_ifindex)
 		return MGY_DROP_SPOOFED;

@@ -16,6 +16,7 @@ export const MGY_FAILSAFES = 1024;
 export const MGY_FAILSAFE_PORT_BITS = 32;
 export const MGY_FAILSAFE_NET_BITS = 64;
 export const MGY_FWD_SHIFT = 28;
+export const MGY_CT_KEPT = 64;
 export const MGY_HIT_SLOTS = 65536;
 export const MGY_HIT_MASK = 65535;
 export const MGY_COUNT_LOST = 63;
@@ -459,7 +460,8 @@ export const mgyConfig = {
     event_pause: 68,
     kernel_conntrack: 72,
     timeout_fragment: 76,
-    pad: 80,
+    migrate: 80,
+    pad: 84,
   },
 } as const;
 

@@ -14,6 +14,7 @@ import { RouteTable } from '../routing/route-table.js';
 import { enableForwarding } from '../routing/workload-interface.js';
 import { adoptConnections } from './conntrack-adopt.js';
 import { flushConnections } from './conntrack-flush.js';
+import { migrateConnections } from './conntrack-migration.js';
 import { type CollectorStatistics, ConntrackCollector } from './conntrack-gc.js';
 import { type ReasonCount, readCounters } from './counters.js';
 import { EbpfObserver } from './ebpf-observer.js';
@@ -78,6 +79,7 @@ export class EbpfDataplane implements Dataplane {
   readonly #natOutgoing: NatOutgoing;
   readonly #collector: ConntrackCollector;
   readonly observer: EbpfObserver;
+  readonly #pins: Pins;
   readonly #refresher: Refresher;
   #guarding: Promise<void> = Promise.resolve();
   #interfacesChanged = true;
@@ -88,6 +90,7 @@ export class EbpfDataplane implements Dataplane {
     const { base, generation, connection, interfaces } = parts;
     const { log, conntrackEntries: capacity, interfacePrefixes: prefixes } = options;
     this.#log = log;
+    this.#pins = base.pins;
     this.#connection = connection;
     this.#interfaces = interfaces;
     this.#routes = new RouteTable({ connection });
@@ -304,6 +307,7 @@ export class EbpfDataplane implements Dataplane {
       failures.push(...(await this.#workloads.open()));
       await this.#present.commit();
     }
+    await this.#migrate();
     failures.push(...(await this.#routes.apply()));
     const untranslated = await this.#natOutgoing.apply();
     if (untranslated !== null) failures.push(untranslated);
@@ -319,6 +323,14 @@ export class EbpfDataplane implements Dataplane {
       (await flushConnections(mgy_ct4_v1, 4, departed)) +
       (await flushConnections(mgy_ct6_v1, 6, departed));
     if (removed > 0) this.#log.info({ departed, removed }, 'connections forgotten');
+  }
+
+  /** Once all programs look into both tables, the old one can go. */
+  async #migrate(): Promise<void> {
+    const { old, shared } = this.#present.generation;
+    if (old.size === 0 || !this.#programs.active) return;
+    await migrateConnections(old, { shared, pins: this.#pins, log: this.#log });
+    await this.#present.renew();
   }
 
   /** Interfaces come to be governed: what is established stays. */

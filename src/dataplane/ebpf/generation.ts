@@ -13,7 +13,9 @@ import {
   type MapInfo,
   native,
 } from '../../kernel/addon.js';
+import { type ConnectionsName, OLD_TABLES, type OldConnections } from './conntrack-migration.js';
 import {
+  MGY_CT_KEPT,
   MGY_HIT_SLOTS,
   MGY_L4_ELEMENTS,
   MGY_REASON_MAX,
@@ -129,7 +131,10 @@ const FRAGMENT_MS = 30_000;
 const NEXT_HOPS = 65_536;
 
 /** struct mgy_config: words in host order. Timeouts are in units of 64 ticks, at least one. */
-function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uint8Array {
+function encodeConfig(
+  { timeoutsMs, ...config }: ProgramConfig,
+  { hz, migrate }: { readonly hz: number; readonly migrate: boolean },
+): Uint8Array {
   const ticks = (ms: number): number => Math.max(1, Math.round((ms * hz) / 1000 / 64));
   const words = new Uint32Array(mgyConfig.size / 4);
   const fields: Readonly<Partial<Record<keyof typeof mgyConfig.offset, number>>> = {
@@ -151,6 +156,7 @@ function encodeConfig({ timeoutsMs, ...config }: ProgramConfig, hz: number): Uin
     event_pause: ticks(EVENT_PAUSE_MS),
     timeout_fragment: ticks(FRAGMENT_MS),
     kernel_conntrack: hasFeature('bpf-conntrack') ? 1 : 0,
+    migrate: migrate ? 1 : 0,
   };
   for (const [name, value] of Object.entries(fields))
     words[mgyConfig.offset[name as keyof typeof mgyConfig.offset] / 4] = value;
@@ -198,14 +204,17 @@ export class Generation implements Disposable {
 
   /** Shared maps that are not pinned yet. */
   #fresh: readonly SharedMapName[];
+  /** Tables of an earlier agent that do not fit: these programs look into them, too. */
+  readonly old: OldConnections;
 
   private constructor(
     object: BpfObject,
     options: GenerationOptions,
-    fresh: readonly SharedMapName[],
+    { fresh, old }: { readonly fresh: readonly SharedMapName[]; readonly old: OldConnections },
   ) {
     this.sizes = options.sizes;
     this.#fresh = fresh;
+    this.old = old;
     this.shared = {
       mgy_ct4_v1: object.map('mgy_ct4_v1'),
       mgy_ct6_v1: object.map('mgy_ct6_v1'),
@@ -235,7 +244,8 @@ export class Generation implements Disposable {
   /** Loads and verifies; attaches and pins nothing. */
   static async load(options: GenerationOptions): Promise<Generation> {
     const object = new (native().BpfObject)(readFileSync(OBJECT_PATH), 'margay');
-    const opened = new Map<SharedMapName, BpfMap>();
+    const pinned = options.shared === undefined ? openPinned(options) : NOTHING_PINNED;
+    const { old } = pinned;
     try {
       for (const [name, size] of SIZED) object.setMaxEntries(name, size(options.sizes));
       for (const [connections, nextHops] of CONNECTIONS) {
@@ -243,26 +253,35 @@ export class Generation implements Disposable {
         object.setMaxEntries(nextHops, NEXT_HOPS);
       }
       object.setMaxEntries('mgy_events_v2', EVENT_BYTES);
-      object.setGlobals('.rodata', encodeConfig(options.config, options.hz));
+      const migrate = old.size > 0;
+      object.setGlobals('.rodata', encodeConfig(options.config, { hz: options.hz, migrate }));
       if (!hasFeature(NETFILTER_FEATURE)) {
         for (const name of Object.values(STACK_PROGRAMS)) object.setAutoload(name, false);
       }
-      if (options.shared === undefined) openPinned(options, opened);
       const fresh = SHARED_MAPS.filter((name) => {
-        const map = options.shared?.[name] ?? opened.get(name);
+        const map = options.shared?.[name] ?? pinned.fitting.get(name);
         if (map !== undefined) object.reuseMap(name, map);
         return map === undefined;
       });
+      for (const [name, map] of old) object.reuseMap(OLD_TABLES[name], map, true);
       await object.load();
-      return new Generation(object, options, fresh);
+      return new Generation(object, options, { fresh, old });
+    } catch (error) {
+      for (const map of old.values()) map.close();
+      throw error;
     } finally {
-      for (const map of opened.values()) map.close();
+      for (const map of pinned.fitting.values()) map.close();
       object.close();
     }
   }
 
   /** From now on the next agent takes over these maps: right before the programs are put to work. */
   pin(pins: Pins): void {
+    // Whoever comes next finds them, should this process end before all is copied.
+    for (const [name, map] of this.old) {
+      const path = pins.map(OLD_TABLES[name]);
+      if (!pins.mapNames().includes(OLD_TABLES[name])) map.pin(path);
+    }
     for (const name of this.#fresh) {
       pins.unpin(pins.map(name));
       this.shared[name].pin(pins.map(name));
@@ -276,7 +295,8 @@ export class Generation implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const map of [...Object.values(this.shared), this.hostInterfaces]) map.close();
+    const maps = [...Object.values(this.shared), this.hostInterfaces, ...this.old.values()];
+    for (const map of maps) map.close();
     const { stack, ...others } = this.programs;
     for (const program of [...Object.values(others), ...Object.values(stack ?? {})])
       program.close();
@@ -288,8 +308,6 @@ const CONNECTIONS = [
   ['mgy_ct4_v1', 'mgy_nh_v2'],
   ['mgy_ct6_v1', 'mgy_nh6_v1'],
 ] as const;
-const isConnections = (name: SharedMapName): boolean =>
-  CONNECTIONS.some(([connections]) => connections === name);
 
 /** What the maps of an earlier agent must be like to be taken over. BPF_MAP_TYPE_HASH is 1, ARRAY 2. */
 const LAYOUTS: Readonly<Partial<Record<SharedMapName, Partial<MapInfo>>>> = {
@@ -304,17 +322,53 @@ const LAYOUTS: Readonly<Partial<Record<SharedMapName, Partial<MapInfo>>>> = {
   mgy_tunnel_v1: { type: 2, keySize: 4, valueSize: mgyTunnel.size, maxEntries: 1 },
 };
 
+interface Pinned {
+  readonly fitting: ReadonlyMap<SharedMapName, BpfMap>;
+  readonly old: OldConnections;
+}
+const NOTHING_PINNED: Pinned = { fitting: new Map(), old: new Map() };
+
 /** Opens the maps an earlier agent pinned, as far as they fit. Without its next hops a connection means nothing. */
-function openPinned(options: GenerationOptions, opened: Map<SharedMapName, BpfMap>): void {
+function openPinned(options: GenerationOptions): Pinned {
+  const fitting = new Map<SharedMapName, BpfMap>();
+  const old = new Map<ConnectionsName, BpfMap>();
   for (const name of SHARED_MAPS) {
     const map = openOne(name, options);
-    if (map !== null) opened.set(name, map);
+    if (map !== null) fitting.set(name, map);
   }
   for (const [connections, nextHops] of CONNECTIONS) {
-    if (opened.has(nextHops)) continue;
-    opened.get(connections)?.close();
-    if (opened.delete(connections))
+    const table = openOld(connections, fitting.has(connections), options);
+    if (table !== null) old.set(connections, table);
+    if (fitting.has(nextHops)) continue;
+    for (const map of [fitting.get(connections), old.get(connections)]) map?.close();
+    if (fitting.delete(connections) || old.delete(connections))
       options.log.warn({ map: connections }, 'next hops are gone: connections are forgotten');
+  }
+  return { fitting, old };
+}
+
+/** What an earlier agent has under its name but cannot be used, or what an agent that was interrupted left to copy. */
+function openOld(
+  name: ConnectionsName,
+  isFitting: boolean,
+  { pins, log }: GenerationOptions,
+): BpfMap | null {
+  const map = openPin(pins.map(isFitting ? OLD_TABLES[name] : name));
+  if (map === null) return null;
+  const { keySize, valueSize } = map.info();
+  if (keySize === LAYOUTS[name]?.keySize && valueSize >= MGY_CT_KEPT) return map;
+  log.warn({ map: name, keySize, valueSize }, 'pinned connections cannot be read: forgotten');
+  map.close();
+  return null;
+}
+
+/** Null: nothing is pinned there. */
+function openPin(path: string): BpfMap | null {
+  try {
+    return native().BpfMap.openPinned(path);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
   }
 }
 
@@ -322,17 +376,12 @@ function openOne(
   name: SharedMapName,
   { pins, conntrackEntries, log }: GenerationOptions,
 ): BpfMap | null {
-  let map: BpfMap;
-  try {
-    map = native().BpfMap.openPinned(pins.map(name));
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
-  }
+  const map = openPin(pins.map(name));
+  if (map === null) return null;
   const found: Readonly<Record<string, unknown>> = { ...map.info() };
   const wanted: Readonly<Record<string, unknown>> = {
     ...LAYOUTS[name],
-    ...(isConnections(name) ? { maxEntries: conntrackEntries } : {}),
+    ...(name in OLD_TABLES ? { maxEntries: conntrackEntries } : {}),
   };
   const different = Object.keys(wanted).filter((field) => found[field] !== wanted[field]);
   if (different.length === 0) return map;

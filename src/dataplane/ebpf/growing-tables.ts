@@ -85,14 +85,27 @@ export class GrowingTables implements AsyncDisposable {
     }
   }
 
-  /** Larger maps, filled before any program reads them, then put to work in place of the full ones. */
-  async #grow(first: TableFullError): Promise<void> {
+  /** The same once more, by programs that look into no old table of connections. */
+  async renew(): Promise<void> {
+    await this.#advance(this.#generation.sizes);
+  }
+
+  async #grow(full: TableFullError): Promise<void> {
+    await this.#advance(this.#larger(this.#generation.sizes, full));
+  }
+
+  #larger(sizes: TableSizes, full: TableFullError): TableSizes {
+    const larger = enlarged(sizes, full);
+    const { log } = this.#options.base;
+    log.info({ table: full.table, sizes: larger }, 'table full: making a bigger generation');
+    return larger;
+  }
+
+  /** Maps of these sizes or larger, filled before any program reads them, then put to work in place of the present. */
+  async #advance(wanted: TableSizes): Promise<void> {
     const { base, onGrown } = this.#options;
     const old = this.#generation;
-    let { sizes } = old;
-    for (let full = first; ; ) {
-      sizes = enlarged(sizes, full);
-      base.log.info({ table: full.table, sizes }, 'table full: making a bigger generation');
+    for (let sizes = wanted; ; ) {
       const generation = await Generation.load({ ...base, sizes, shared: old.shared });
       // From here to the end of commit() nothing waits: no update can fall between the two.
       const nextHops = nextHopsOf(generation);
@@ -101,7 +114,7 @@ export class GrowingTables implements AsyncDisposable {
         tables.commit();
       } catch (error) {
         generation[Symbol.dispose]();
-        full = growableOr(error);
+        sizes = this.#larger(sizes, growableOr(error));
         continue;
       }
       generation.inheritPins(old);
