@@ -4,15 +4,19 @@
  */
 import { parseCidr } from '../base/net/cidr.js';
 import type { BGPConfigurationSpec } from '../model/api/bgp-configuration.js';
+import type { BGPFilterSpec } from '../model/api/bgp-filter.js';
 import type { BGPPeerSpec } from '../model/api/bgp-peer.js';
 import type { DesiredBgp } from '../model/bgp.js';
 import { affinityName, cidrOfName } from '../model/ipam-paths.js';
 import type { Resource, ResourceUpdate } from '../model/update.js';
-import { type BgpNode, peersOf } from './bgp-peers.js';
+import { type BgpNode, peersOf, type SecretRef, type SecretSource } from './bgp-peers.js';
 import { hostAddress } from './addresses.js';
 
 const DEFAULT_AS = 64_512;
-const KINDS = ['Node', 'BGPConfiguration', 'BGPPeer', 'IPPool', 'IPAMBlock', 'BlockAffinity'];
+const KINDS = [
+  ...['Node', 'BGPConfiguration', 'BGPPeer', 'BGPFilter'],
+  ...['IPPool', 'IPAMBlock', 'BlockAffinity'],
+];
 
 type Objects = ReadonlyMap<string, Resource>;
 
@@ -35,9 +39,23 @@ export class BgpCalculator {
     return true;
   }
 
+  /** Secrets that the picture depends on, of this host's sessions or not. */
+  secrets(): readonly SecretRef[] {
+    const wanted = [
+      this.#configuration().nodeMeshPassword,
+      ...[...this.#of('BGPPeer').values()].map(({ spec }) => (spec as BGPPeerSpec).password),
+    ];
+    return wanted.flatMap((password) => {
+      const ref = password?.secretKeyRef;
+      return ref === undefined ? [] : [{ name: ref.name ?? '', key: ref.key }];
+    });
+  }
+
   /** null: this host has no address, and so no place among the speakers. */
-  picture(): DesiredBgp | null {
-    const nodes = [...this.#of('Node')].map(([name, node]) => nodeOf(name, node));
+  picture(secret: SecretSource = () => null): DesiredBgp | null {
+    const nodes = [...this.#of('Node')].map(([name, node]) =>
+      nodeOf(name, node, this.#configuration(name).listenPort),
+    );
     const own = nodes.find(({ name }) => name === this.#hostname);
     if (own === undefined || (own[4] === undefined && own[6] === undefined)) return null;
     const configuration = this.#configuration();
@@ -46,7 +64,11 @@ export class BgpCalculator {
     const { peers, problems } = peersOf({
       ...{ own, nodes, clusterAs, asNumber },
       mesh: configuration,
-      peers: [...this.#of('BGPPeer')].map(([name, { spec }]) => [name, spec as BGPPeerSpec]),
+      peers: [...this.#of('BGPPeer')]
+        .map(([name, { spec }]) => [name, spec as BGPPeerSpec] as const)
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+      filters: new Set(this.#of('BGPFilter').keys()),
+      secret,
     });
     const { listenPort } = configuration;
     return {
@@ -62,19 +84,28 @@ export class BgpCalculator {
       advertisements: advertisementsOf(configuration),
       ignoredInterfaces: configuration.ignoredInterfaces ?? [],
       peers,
+      filters: this.#filtersOf(peers),
       problems,
     };
+  }
+
+  #filtersOf(peers: DesiredBgp['peers']): DesiredBgp['filters'] {
+    const names = new Set(peers.flatMap(({ filters = [] }) => filters));
+    return [...names].sort().map((name) => {
+      const spec = (this.#of('BGPFilter').get(name)?.spec ?? {}) as BGPFilterSpec;
+      return { name, spec };
+    });
   }
 
   #of(kind: string): Objects {
     return this.#objects.get(kind) ?? new Map();
   }
 
-  /** What is said of this host goes before what is said of all. */
-  #configuration(): BGPConfigurationSpec {
+  /** What is said of a host goes before what is said of all. */
+  #configuration(host = this.#hostname): BGPConfigurationSpec {
     const spec = (name: string): BGPConfigurationSpec =>
       (this.#of('BGPConfiguration').get(name)?.spec ?? {}) as BGPConfigurationSpec;
-    return { ...spec('default'), ...spec(`node.${this.#hostname}`) };
+    return { ...spec('default'), ...spec(`node.${host}`) };
   }
 
   #pools(): DesiredBgp['pools'] {
@@ -110,7 +141,11 @@ export class BgpCalculator {
   }
 }
 
-function nodeOf(name: string, { metadata, spec }: Resource): BgpNode {
+function nodeOf(
+  name: string,
+  { metadata, spec }: Resource,
+  listenPort: number | undefined,
+): BgpNode {
   const { bgp = {} } = (spec ?? {}) as { readonly bgp?: Readonly<Record<string, unknown>> };
   const address = (field: string): string | undefined => {
     const text = bgp[field];
@@ -125,6 +160,7 @@ function nodeOf(name: string, { metadata, spec }: Resource): BgpNode {
     4: address('ipv4Address'),
     6: address('ipv6Address'),
     asNumber: typeof asNumber === 'number' ? asNumber : undefined,
+    listenPort,
     cluster: typeof cluster === 'string' && cluster !== '' ? cluster : undefined,
   };
 }
@@ -132,7 +168,8 @@ function nodeOf(name: string, { metadata, spec }: Resource): BgpNode {
 function debugOf(severity: string | undefined): DesiredBgp['debug'] {
   const level = severity?.toLowerCase();
   if (level === 'debug' || level === 'trace') return 'all';
-  return level === 'none' ? 'none' : 'states';
+  const isQuiet = ['none', 'warning', 'error', 'fatal'].includes(level ?? '');
+  return isQuiet ? 'none' : 'states';
 }
 
 function servicesOf(configuration: BGPConfigurationSpec): readonly string[] {

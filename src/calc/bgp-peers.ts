@@ -12,6 +12,8 @@ export interface BgpNode {
   readonly 4: string | undefined;
   readonly 6: string | undefined;
   readonly asNumber: number | undefined;
+  /** undefined: 179. */
+  readonly listenPort: number | undefined;
   /** It is a route reflector of this cluster. */
   readonly cluster: string | undefined;
 }
@@ -23,7 +25,18 @@ export interface PeeringWorld {
   /** This host's own. */
   readonly asNumber: number;
   readonly mesh: BGPConfigurationSpec;
+  /** In order of their names. */
   readonly peers: readonly (readonly [name: string, spec: BGPPeerSpec])[];
+  /** Names of filters there are. */
+  readonly filters: ReadonlySet<string>;
+  readonly secret: SecretSource;
+}
+
+/** A key of a secret, and what it holds; null: it cannot be read. */
+export type SecretSource = (secret: SecretRef) => string | null;
+export interface SecretRef {
+  readonly name: string;
+  readonly key: string;
 }
 
 export interface Peering {
@@ -53,7 +66,9 @@ export function peersOf(world: PeeringWorld): Peering {
     explicitTargets(world, name, spec, problems),
   );
   const rank = { Global: 0, Node: 1, Mesh: 2 } as const;
-  const targets = [...explicit, ...meshTargets(world)].sort((a, b) => rank[a.kind] - rank[b.kind]);
+  const targets = [...explicit, ...meshTargets(world, problems)].sort(
+    (a, b) => rank[a.kind] - rank[b.kind],
+  );
   const bySession = new Map<string, DesiredPeer>();
   for (const target of targets) {
     const session = `${target.ip} ${target.port ?? ''}`;
@@ -64,17 +79,25 @@ export function peersOf(world: PeeringWorld): Peering {
   return { peers, problems };
 }
 
-function meshTargets({ own, nodes, mesh, clusterAs }: PeeringWorld): readonly Target[] {
+function meshTargets(world: PeeringWorld, problems: string[]): readonly Target[] {
+  const { own, nodes, mesh, clusterAs } = world;
   if (mesh.nodeToNodeMeshEnabled === false || own.cluster !== undefined) return [];
-  if (mesh.nodeMeshPassword !== undefined) return [];
+  const password = passwordOf(mesh.nodeMeshPassword, world.secret);
+  if (password?.problem !== undefined) {
+    problems.push(`the mesh of nodes is left out: ${password.problem}`);
+    return [];
+  }
   const restart = secondsOf(mesh.nodeMeshMaxRestartTime);
-  const options = restart === undefined ? {} : { restartSeconds: restart };
+  const options: Options = {
+    ...(restart === undefined ? {} : { restartSeconds: restart }),
+    ...(password === undefined ? {} : { password: password.text }),
+  };
   return nodes
     .filter((node) => node.name !== own.name && node.cluster === undefined)
     .flatMap((node) =>
       addressesShared(own, node).map((ip) => {
         const asNumber = node.asNumber ?? clusterAs;
-        return { kind: 'Mesh', ip, port: mesh.listenPort, asNumber, node, options } as const;
+        return { kind: 'Mesh', ip, port: node.listenPort, asNumber, node, options } as const;
       }),
     );
 }
@@ -88,34 +111,37 @@ function explicitTargets(
   spec: BGPPeerSpec,
   problems: string[],
 ): readonly Target[] {
-  const { own, nodes, clusterAs, mesh } = world;
-  if (spec.password !== undefined) {
-    // Without the password the session would be one that its user did not ask for.
-    problems.push(`BGPPeer(${name}) is left out: its password cannot be read from this datastore`);
-    return [];
-  }
+  const { own, nodes, clusterAs } = world;
   const isGlobal = spec.node === undefined && spec.nodeSelector === undefined;
   const isOf = (node: BgpNode): boolean =>
     isGlobal || spec.node === node.name || matches(spec.nodeSelector, node);
   const kind: Kind = isGlobal ? 'Global' : 'Node';
-  const options = optionsOf(spec);
+  // Whoever is selected as a peer peers back.
+  const isPeer = (node: BgpNode): boolean => matches(spec.peerSelector, node);
+  const isReverse = spec.reversePeering !== 'Manual' && isPeer(own);
+  if (!isOf(own) && !isReverse) return [];
+  const refusal = refusalOf(world, spec);
+  if (refusal !== null) {
+    // Half of what its user asked for would be another session.
+    problems.push(`BGPPeer(${name}) is left out: ${refusal}`);
+    return [];
+  }
+  const options = optionsOf(world, spec);
   if (spec.peerSelector === undefined) {
     const address = peerAddress(spec.peerIP ?? '');
-    if (!isOf(own) || address === null || spec.asNumber === undefined) return [];
+    if (address === null || spec.asNumber === undefined) return [];
     const ip = canonical(address.ip);
     const node = nodes.find((other) => other[4] === ip || other[6] === ip);
-    return [{ kind, ip, port: address.port, asNumber: spec.asNumber, node, options }];
+    const port = address.port ?? node?.listenPort;
+    return [{ kind, ip, port, asNumber: spec.asNumber, node, options }];
   }
-  const isPeer = (node: BgpNode): boolean => matches(spec.peerSelector, node);
-  // Whoever is selected as a peer peers back.
-  const isReverse = spec.reversePeering !== 'Manual' && isPeer(own);
   const others = nodes.filter(
     (node) => node.name !== own.name && ((isOf(own) && isPeer(node)) || (isReverse && isOf(node))),
   );
   return others.flatMap((node) =>
     addressesShared(own, node).map((ip) => {
       const asNumber = node.asNumber ?? clusterAs;
-      return { kind, ip, port: mesh.listenPort, asNumber, node, options };
+      return { kind, ip, port: node.listenPort, asNumber, node, options };
     }),
   );
 }
@@ -129,7 +155,40 @@ function matches(selector: string | undefined, { labels }: BgpNode): boolean {
   return selector !== undefined && parseSelector(selector).evaluate(labels);
 }
 
-function optionsOf(spec: BGPPeerSpec): Options {
+/** Why there can be no such session; null: there can. */
+function refusalOf(world: PeeringWorld, spec: BGPPeerSpec): string | null {
+  if (spec.localWorkloadSelector !== undefined)
+    return 'sessions with local workloads are not supported';
+  const missing = spec.filters?.filter((filter) => !world.filters.has(filter)) ?? [];
+  if (missing.length > 0) return `there is no BGPFilter(${missing.join('), BGPFilter(')})`;
+  return passwordOf(spec.password, world.secret)?.problem ?? null;
+}
+
+/** TCP_MD5SIG_MAXKEYLEN */
+const PASSWORD_MAX = 80;
+
+type Password =
+  | { readonly text: string; readonly problem?: undefined }
+  | { readonly problem: string };
+
+/** undefined: none is asked for. */
+function passwordOf(wanted: BGPPeerSpec['password'], secret: SecretSource): Password | undefined {
+  const ref = wanted?.secretKeyRef;
+  if (ref === undefined) return undefined;
+  const { name = '', key } = ref;
+  const text = secret({ name, key });
+  const what = `its password (secret "${name}", key "${key}")`;
+  if (text === null) return { problem: `${what} cannot be read` };
+  // BIRD has no way to write a quote or a control character.
+  if (/^[ !#-~]+$/.test(text) && text.length <= PASSWORD_MAX) return { text };
+  return {
+    problem: `${what} is not of 1 to ${PASSWORD_MAX} printable ASCII characters without quotes`,
+  };
+}
+
+function optionsOf(world: PeeringWorld, spec: BGPPeerSpec): Options {
+  const password = passwordOf(spec.password, world.secret);
+  const { reachableBy: gateway, filters = [] } = spec;
   const { nextHopMode, numAllowedLocalASNumbers: allowed, ttlSecurity } = spec;
   const keeps = spec.keepOriginalNextHop === true || nextHopMode === 'Keep';
   const nextHop = nextHopMode === 'Self' ? 'self' : keeps ? 'keep' : undefined;
@@ -143,6 +202,11 @@ function optionsOf(spec: BGPPeerSpec): Options {
     ...(keepalive === undefined ? {} : { keepaliveSeconds: keepalive }),
     ...(allowed === undefined ? {} : { allowLocalAs: allowed }),
     ...(ttlSecurity === undefined ? {} : { ttlSecurity }),
+    ...(password?.problem === undefined && password !== undefined
+      ? { password: password.text }
+      : {}),
+    ...(gateway === undefined ? {} : { gateway: canonical(gateway) }),
+    ...(filters.length === 0 ? {} : { filters }),
   };
 }
 

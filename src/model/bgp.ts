@@ -1,4 +1,5 @@
 /** What a host's routing daemon is to do (spec/bgp.md): peers, and which ranges may be told to whom. Plain data. */
+import type { BGPFilterSpec } from './api/bgp-filter.js';
 
 export interface DesiredPeer {
   /** 'Mesh_10_0_0_2', 'Global_...', 'Node_...': programs that show sessions read the kind and the address from it. */
@@ -20,6 +21,17 @@ export interface DesiredPeer {
   readonly allowLocalAs?: number;
   /** Routers between the two, at most; packets from farther away are ignored. */
   readonly ttlSecurity?: number;
+  /** Of TCP MD5 (RFC 2385): printable, no quotes, 80 characters at most. Not for logs. */
+  readonly password?: string;
+  /** The peer's own address is routed by this one. */
+  readonly gateway?: string;
+  /** Names in DesiredBgp.filters, in the order in which they are asked. */
+  readonly filters?: readonly string[];
+}
+
+export interface DesiredFilter {
+  readonly name: string;
+  readonly spec: BGPFilterSpec;
 }
 
 export interface DesiredBgpPool {
@@ -30,6 +42,7 @@ export interface DesiredBgpPool {
   readonly isHidden: boolean;
 }
 
+/** Communities for what is inside the range. */
 export interface DesiredAdvertisement {
   readonly cidr: string;
   /** '64512:300' or '64512:1:2'. */
@@ -54,6 +67,8 @@ export interface DesiredBgp {
   readonly advertisements: readonly DesiredAdvertisement[];
   readonly ignoredInterfaces: readonly string[];
   readonly peers: readonly DesiredPeer[];
+  /** Those that peers name. */
+  readonly filters: readonly DesiredFilter[];
   /** What was left out, a line each. */
   readonly problems: readonly string[];
 }

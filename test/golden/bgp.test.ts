@@ -2,84 +2,25 @@
  * Configurations of BIRD for clusters told in manifests: the text for one of them whole, what matters of the others.
  * Each is also read by a real BIRD.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from '@jest/globals';
-import { BgpCalculator } from '../../src/calc/bgp-calculator.js';
+import { describe, expect, test } from '@jest/globals';
 import { renderBird } from '../../src/dataplane/routing/bird/render.js';
-import type { DesiredBgp } from '../../src/model/bgp.js';
 import { cidrName } from '../../src/model/ipam-paths.js';
-import type { Resource } from '../../src/model/update.js';
+import {
+  block,
+  CLUSTER,
+  configuration,
+  type Named,
+  node,
+  peer,
+  pictureOf,
+  pool,
+  render,
+  session,
+  sessions,
+} from '../support/bgp-world.js';
 import { REPOSITORY } from '../support/repository.js';
-
-const dir = mkdtempSync(join(tmpdir(), 'margay-bird-'));
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-type Named = readonly [kind: string, name: string, spec: object, labels?: Record<string, string>];
-
-/** What host `host` makes of these objects. */
-function pictureOf(host: string, objects: readonly Named[]): DesiredBgp {
-  const calculator = new BgpCalculator(host);
-  for (const [kind, name, spec, labels = {}] of objects) {
-    const value: Resource = {
-      apiVersion: 'projectcalico.org/v3',
-      kind,
-      metadata: { name, labels },
-      spec,
-    };
-    calculator.onResource({ key: { kind, name }, value, revision: '1' });
-  }
-  const picture = calculator.picture();
-  if (picture === null) throw new Error(`${host} speaks no BGP`);
-  return picture;
-}
-
-function render(host: string, objects: readonly Named[], routerId?: string): string {
-  const options = { nodeName: host, routerId, interfacePrefixes: ['cali', 'tap'] };
-  const text = renderBird(pictureOf(host, objects), options);
-  if (text === null) throw new Error('no configuration');
-  const path = join(dir, 'bird.conf');
-  writeFileSync(path, text);
-  // Says what is wrong with it on standard error, and exits 1.
-  execFileSync('bird', ['-p', '-c', path], { stdio: 'pipe' });
-  return text;
-}
-
-const node = (name: string, last: number, bgp: object = {}, labels = {}): Named => [
-  'Node',
-  name,
-  { bgp: { ipv4Address: `172.17.0.${last}/24`, ipv6Address: `fd00::${last}/64`, ...bgp } },
-  labels,
-];
-const block = (cidr: string, host: string): Named => [
-  'IPAMBlock',
-  cidrName(cidr),
-  { cidr, affinity: `host:${host}`, allocations: [], unallocated: [], attributes: [] },
-];
-const pool = (name: string, cidr: string, spec: object = {}): Named => [
-  'IPPool',
-  name,
-  { cidr, ...spec },
-];
-const configuration = (spec: object, name = 'default'): Named => ['BGPConfiguration', name, spec];
-const peer = (name: string, spec: object): Named => ['BGPPeer', name, spec];
-
-const NODES = [node('m1', 5), node('n1', 7), node('n2', 9)];
-const CLUSTER: readonly Named[] = [
-  ...NODES,
-  pool('p4', '192.168.0.0/16'),
-  pool('p6', 'fd01::/48'),
-  block('192.168.1.0/26', 'n1'),
-  block('192.168.2.0/26', 'n2'),
-  block('fd01::40/122', 'n1'),
-];
-const sessions = (text: string): readonly string[] =>
-  [...text.matchAll(/^protocol bgp (\S+)/gm)].map(([, name = '']) => name);
-/** The lines of one session. */
-const session = (text: string, name: string): string =>
-  new RegExp(`protocol bgp ${name} from common \\{\n([\\s\\S]*?)\n\\}`).exec(text)?.[1] ?? '';
 
 describe('a mesh', () => {
   test('is told to BIRD like this', () => {
@@ -159,6 +100,23 @@ describe('explicit peers', () => {
     );
   });
 
+  test('a host of the cluster is spoken to at the port that it listens on', () => {
+    const text = render('n1', [
+      ...CLUSTER,
+      configuration({ nodeToNodeMeshEnabled: false, listenPort: 150, bindMode: 'NodeIP' }),
+      configuration({ listenPort: 151 }, 'node.n2'),
+      configuration({ listenPort: 152 }, 'node.n1'),
+      ...['172.17.0.5', '172.17.0.5:166', '172.17.0.9', '192.0.2.1'].map((peerIP, i) =>
+        peer(`p${i}`, { peerIP, asNumber: 64_512 }),
+      ),
+    ]);
+    expect(sessions(text)).toEqual([
+      ...['Global_172_17_0_5_port_150', 'Global_172_17_0_5_port_166'],
+      ...['Global_172_17_0_9_port_151', 'Global_192_0_2_1'],
+    ]);
+    expect(session(text, 'Global_192_0_2_1')).toContain('local 172.17.0.7 port 152 as 64512;');
+  });
+
   test('of one host, by name and by labels', () => {
     const peers = [
       peer('a', { node: 'n1', peerIP: '192.0.2.7', asNumber: 64_533 }),
@@ -216,16 +174,27 @@ describe('explicit peers', () => {
     expect(text).not.toContain('source address');
   });
 
-  test('one whose password cannot be read is left out, not left open', () => {
-    const secret = { secretKeyRef: { name: 's', key: 'k' } };
-    const world = [
-      ...CLUSTER,
-      OFF,
-      peer('a', { peerIP: '192.0.2.7', asNumber: 1, password: secret }),
-    ];
-    expect(sessions(render('n1', world))).toEqual([]);
-    expect(pictureOf('n1', world).problems).toEqual([
-      'BGPPeer(a) is left out: its password cannot be read from this datastore',
+  test('of two for one address the one whose name is first, in whatever order they came', () => {
+    const peers = ['b', 'a'].map((name, i) =>
+      peer(name, { node: 'n1', peerIP: '192.0.2.7', asNumber: i + 1 }),
+    );
+    expect(session(render('n1', [...CLUSTER, OFF, ...peers]), 'Node_192_0_2_7')).toContain('as 2;');
+  });
+
+  test('one that is reached by a way of its own', () => {
+    const tor = peer('a', { peerIP: '192.0.2.7', asNumber: 1, reachableBy: '172.17.0.1' });
+    const text = render('n1', [...CLUSTER, OFF, tor]);
+    expect(text).toContain(
+      'protocol static gateways4 {\n  ipv4;\n  route 192.0.2.7/32 via 172.17.0.1;\n}',
+    );
+    expect(text).toContain('filter to_kernel4 {\n  if proto = "gateways4" then accept;');
+    expect(text).toContain('function tell4() {\n  if proto = "gateways4" then reject;');
+  });
+
+  test('sessions with workloads are said to be left out', () => {
+    const spec = { localWorkloadSelector: 'all()', asNumber: 64_533 };
+    expect(pictureOf('n1', [...CLUSTER, peer('a', spec)]).problems).toEqual([
+      'BGPPeer(a) is left out: sessions with local workloads are not supported',
     ]);
   });
 });
@@ -250,8 +219,8 @@ describe('what is told to peers', () => {
     expect(text).not.toContain('192.168.7.0/26');
     expect(text).toContain('define HIDDEN4 = [ 10.9.0.0/16+ ];');
     expect(text).toContain('if source = RTS_STATIC && net ~ [ 10.96.0.0/12 ] then accept;');
-    expect(text).toContain('if net = 10.96.0.0/12 then bgp_community.add((64512,300));');
-    expect(text).toContain('if net = 10.96.0.0/12 then bgp_large_community.add((1,2,3));');
+    expect(text).toContain('if net ~ [ 10.96.0.0/12+ ] then bgp_community.add((64512,300));');
+    expect(text).toContain('if net ~ [ 10.96.0.0/12+ ] then bgp_large_community.add((1,2,3));');
   });
 });
 
@@ -269,15 +238,25 @@ describe('this host', () => {
     expect(text).toContain('-"docker*", "*";');
   });
 
+  test.each([
+    ['Trace', 'debug protocols all;'],
+    ['Info', 'debug protocols { states };'],
+    ['Warning', undefined],
+    ['Fatal', undefined],
+  ])('at severity %s says of itself: %s', (logSeverityScreen, line) => {
+    const text = render('n1', [...CLUSTER, configuration({ logSeverityScreen })]);
+    expect(text.split('\n').find((each) => each.startsWith('debug'))).toBe(line);
+  });
+
   test('without an IPv4 address needs a router id', () => {
     const only6: Named = ['Node', 'n1', { bgp: { ipv6Address: 'fd00::7/64' } }];
     const options = { nodeName: 'n1', routerId: undefined, interfacePrefixes: ['cali'] };
     expect(renderBird(pictureOf('n1', [only6]), options)).toBeNull();
-    expect(render('n1', [only6], '192.0.2.1')).toContain('router id 192.0.2.1;');
-    const hashed = render('n1', [only6], 'hash');
+    expect(render('n1', [only6], { routerId: '192.0.2.1' })).toContain('router id 192.0.2.1;');
+    const hashed = render('n1', [only6], { routerId: 'hash' });
     expect(hashed).toMatch(/router id \d+\.\d+\.\d+\.\d+;/);
     expect(hashed).not.toContain('kernel4');
-    expect(render('n1', [only6], 'hash')).toBe(hashed);
+    expect(render('n1', [only6], { routerId: 'hash' })).toBe(hashed);
   });
 
   test('without any address speaks no BGP', () => {

@@ -8,10 +8,16 @@ export interface Document {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-/** Returns once every agent has it in force. */
-export function apply(lab: Lab, { kind, name, spec, labels = {} }: Document): Promise<string> {
-  const text = { apiVersion: 'projectcalico.org/v3', kind, metadata: { name, labels }, spec };
-  return lab.mustMargay(['apply', '-f', '-', '--wait'], JSON.stringify(text));
+export const textOf = ({ kind, name, spec, labels = {} }: Document): string =>
+  JSON.stringify({ apiVersion: 'projectcalico.org/v3', kind, metadata: { name, labels }, spec });
+
+/** Returns once every agent has them in force. */
+export function apply(lab: Lab, ...documents: readonly Document[]): Promise<string> {
+  return applyTexts(lab, documents.map(textOf));
+}
+
+export function applyTexts(lab: Lab, texts: readonly string[]): Promise<string> {
+  return lab.mustMargay(['apply', '-f', '-', '--wait'], texts.join('\n---\n'));
 }
 
 export async function until(condition: () => Promise<boolean>, what: string): Promise<void> {

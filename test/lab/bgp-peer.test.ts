@@ -1,8 +1,17 @@
 /** A router of another make, another AS and both families: FRR, beside two hosts that each keep a BIRD. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { apply, birdc, established, until } from './bgp-objects.js';
+import {
+  apply,
+  applyTexts,
+  birdc,
+  type Document,
+  established,
+  textOf,
+  until,
+} from './bgp-objects.js';
 import { Frr } from './frr.js';
 import { Lab, type LabPlan, type Workload, type WorkloadPlan, workloadManifest } from './lab.js';
 import { ip } from './lab-run.js';
@@ -13,6 +22,12 @@ const workload = (name: string, host: string, address: string): WorkloadPlan => 
   labels: { app: name },
   profiles: ['open'],
 });
+/** One key of one secret, for all sessions with the router. */
+const PASSWORD = 'open-sesame,42';
+const SECRETS = mkdtempSync(join(tmpdir(), 'margay-secrets-'));
+mkdirSync(join(SECRETS, 'bgp'));
+writeFileSync(join(SECRETS, 'bgp', 'router'), `${PASSWORD}\n`);
+
 const PLAN: LabPlan = {
   hosts: ['h1', 'h2'],
   workloads: [workload('a', 'h1', '10.65.1.1'), workload('b', 'h2', '10.65.2.1')],
@@ -21,6 +36,7 @@ const PLAN: LabPlan = {
     CALICO_NETWORKING_BACKEND: 'bird',
     IP6: 'autodetect',
     FELIX_IPV6SUPPORT: 'true',
+    MARGAY_SECRETS_DIR: SECRETS,
   },
 };
 /** Behind the router: addresses of its own. */
@@ -40,6 +56,7 @@ const FRR_CONFIGURATION = [
   ...['172.31.0.1', '172.31.0.2', 'fd00:31::1', 'fd00:31::2'].flatMap((peer) => [
     ` neighbor ${peer} remote-as 64512`,
     ` neighbor ${peer} timers connect 1`,
+    ` neighbor ${peer} password ${PASSWORD}`,
   ]),
   ' address-family ipv4 unicast',
   `  network ${BEHIND[4]}/32`,
@@ -74,6 +91,19 @@ const manifestOf = (entry: Workload): string => {
   return JSON.stringify(manifest);
 };
 
+const routerPeer = (family: 4 | 6, more: object = {}): Document => {
+  const password = { secretKeyRef: { name: 'bgp', key: 'router' } };
+  const spec = { peerIP: ROUTER[family], asNumber: ROUTER_AS, password, ...more };
+  return { kind: 'BGPPeer', name: `router${family}`, spec };
+};
+
+/** Prefixes that the router knows by BGP. */
+async function known(family: 4 | 6): Promise<readonly string[]> {
+  const text = await frr.ask('bgpd', `show bgp ipv${family} unicast json`);
+  const { routes } = JSON.parse(text) as { readonly routes: Readonly<Record<string, object>> };
+  return Object.keys(routes).sort();
+}
+
 beforeAll(async () => {
   lab = await Lab.build(PLAN);
   const { netns } = lab.underlay;
@@ -87,19 +117,19 @@ beforeAll(async () => {
   outside = new Prober(netns);
   await lab.startAgents();
   const allow = [{ action: 'Allow' }];
-  await apply(lab, { kind: 'Profile', name: 'open', spec: { ingress: allow, egress: allow } });
-  await apply(lab, { kind: 'IPPool', name: 'p4', spec: { cidr: '10.65.0.0/16' } });
-  await apply(lab, { kind: 'IPPool', name: 'p6', spec: { cidr: 'fd00:65::/48' } });
-  for (const entry of lab.workloads.values())
-    await lab.mustMargay(['apply', '-f', '-', '--wait'], manifestOf(entry));
-  for (const family of [4, 6] as const) {
-    const spec = { peerIP: ROUTER[family], asNumber: ROUTER_AS };
-    await apply(lab, { kind: 'BGPPeer', name: `router${family}`, spec });
-  }
+  const documents = [
+    { kind: 'Profile', name: 'open', spec: { ingress: allow, egress: allow } },
+    { kind: 'IPPool', name: 'p4', spec: { cidr: '10.65.0.0/16' } },
+    { kind: 'IPPool', name: 'p6', spec: { cidr: 'fd00:65::/48' } },
+    ...[routerPeer(4), routerPeer(6)],
+  ];
+  const endpoints = [...lab.workloads.values()].map(manifestOf);
+  await applyTexts(lab, [...documents.map(textOf), ...endpoints]);
 });
 afterAll(async () => {
   outside?.[Symbol.dispose]();
   await lab?.[Symbol.asyncDispose]();
+  rmSync(SECRETS, { recursive: true, force: true });
 });
 
 const routesOf = (host: string, family: 4 | 6): string =>
@@ -124,16 +154,9 @@ describe('a router of another make', () => {
     async (family) => {
       const workloads = family === 4 ? ['10.65.1.1', '10.65.2.1'] : [address6('a'), address6('b')];
       const length = family === 4 ? 32 : 128;
-      const told = async (): Promise<readonly string[]> => {
-        const text = await frr.ask('bgpd', `show bgp ipv${family} unicast json`);
-        const { routes } = JSON.parse(text) as {
-          readonly routes: Readonly<Record<string, object>>;
-        };
-        return Object.keys(routes).sort();
-      };
       const wanted = [`${BEHIND[family]}/${length}`, ...workloads.map((own) => `${own}/${length}`)];
-      await until(async () => (await told()).length >= 3, 'the router knows the workloads');
-      expect(await told()).toEqual(wanted.sort());
+      await until(async () => (await known(family)).length >= 3, 'the router knows the workloads');
+      expect(await known(family)).toEqual(wanted.sort());
       for (const host of PLAN.hosts) {
         const route = new RegExp(`^${BEHIND[family]} via (${ROUTER[4]}|fe80:\\S+) dev eth0`, 'm');
         await until(async () => route.test(routesOf(host, family)), `${host} knows what is behind`);
@@ -150,6 +173,36 @@ describe('a router of another make', () => {
       });
       expect(`${entry.name} ${outcome}`).toBe(`${entry.name} open`);
     }
+  });
+
+  test('the password of its sessions is for BIRD alone', async () => {
+    expect(await frr.ask('bgpd', 'show bgp neighbors 172.31.0.1')).toContain('Established');
+    const { runDir } = lab.host('h1');
+    const path = join(runDir, 'bird', 'bird.conf');
+    expect(readFileSync(path, 'utf8')).toContain(`password "${PASSWORD}";`);
+    expect((statSync(path).mode & 0o777).toString(8)).toBe('600');
+    expect((statSync(join(runDir, 'bird')).mode & 0o777).toString(8)).toBe('700');
+    expect(readFileSync(lab.logPath('h1'), 'utf8')).not.toContain(PASSWORD);
+    expect(await birdc(lab, 'h1', 'show protocols all')).not.toContain(PASSWORD);
+  });
+
+  test('a filter takes a route away from it, and no session with it', async () => {
+    const since = async (): Promise<readonly string[]> =>
+      (await birdc(lab, 'h1', 'show protocols')).split('\n').filter((line) => /BGP/.test(line));
+    const before = await since();
+    const hides = { action: 'Reject', matchOperator: 'Equal', cidr: '10.65.1.1/32' };
+    const refuses = { action: 'Reject', matchOperator: 'In', cidr: '198.51.100.0/24' };
+    const spec = { exportV4: [hides], importV4: [refuses] };
+    const filter = { kind: 'BGPFilter', name: 'quiet.one', spec };
+    await apply(lab, filter, routerPeer(4, { filters: ['quiet.one'] }));
+    await until(async () => !(await known(4)).includes('10.65.1.1/32'), 'the router forgets it');
+    await until(async () => !routesOf('h1', 4).includes('198.51.100'), 'h1 forgets the router');
+    expect(await known(4)).toContain('10.65.2.1/32');
+    expect(await since()).toEqual(before);
+    await apply(lab, routerPeer(4));
+    await until(async () => (await known(4)).includes('10.65.1.1/32'), 'the router knows it again');
+    await until(async () => routesOf('h1', 4).includes('198.51.100'), 'and h1 the router');
+    expect(await since()).toEqual(before);
   });
 });
 

@@ -1,6 +1,6 @@
 /** Three hosts in one subnet, each with a BIRD that its agent keeps: a mesh, then a route reflector. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { apply, birdc, established, until } from './bgp-objects.js';
+import { apply, applyTexts, birdc, established, textOf, until } from './bgp-objects.js';
 import { Lab, type LabPlan, type WorkloadPlan, workloadManifest } from './lab.js';
 import { ip } from './lab-run.js';
 import { startFlow } from './numbered-flow.js';
@@ -26,10 +26,11 @@ beforeAll(async () => {
   lab = await Lab.build(PLAN);
   await lab.startAgents();
   const allow = [{ action: 'Allow' }];
-  await apply(lab, { kind: 'Profile', name: 'open', spec: { ingress: allow, egress: allow } });
-  await apply(lab, { kind: 'IPPool', name: 'workloads', spec: { cidr: '10.65.0.0/16' } });
-  for (const entry of lab.workloads.values())
-    await lab.mustMargay(['apply', '-f', '-', '--wait'], workloadManifest(entry));
+  await applyTexts(lab, [
+    textOf({ kind: 'Profile', name: 'open', spec: { ingress: allow, egress: allow } }),
+    textOf({ kind: 'IPPool', name: 'workloads', spec: { cidr: '10.65.0.0/16' } }),
+    ...[...lab.workloads.values()].map(workloadManifest),
+  ]);
 });
 afterAll(async () => lab?.[Symbol.asyncDispose]());
 

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { Log } from '../../base/log.js';
 import { BgpCalculator } from '../../calc/bgp-calculator.js';
+import type { SecretSource } from '../../calc/bgp-peers.js';
 import { BirdDaemon } from '../../dataplane/routing/bird/daemon.js';
 import { renderBird } from '../../dataplane/routing/bird/render.js';
 import type { ResourceUpdate } from '../../model/update.js';
@@ -15,6 +16,7 @@ export interface BgpServiceOptions {
   readonly interfacePrefixes: readonly string[];
   /** CALICO_ROUTER_ID. */
   readonly routerId: string | undefined;
+  readonly secret: SecretSource;
   readonly log: Log;
 }
 
@@ -28,6 +30,8 @@ export class BgpService {
   #isDirty = true;
   #text: string | null = null;
   #problems: readonly string[] = [];
+  /** What the text was made with. */
+  #secrets = '';
   #start: () => void = () => undefined;
   readonly #synced = new Promise<void>((resolve) => {
     this.#start = resolve;
@@ -71,10 +75,13 @@ export class BgpService {
   }
 
   #configuration(): string | null {
-    if (!this.#isDirty) return this.#text;
+    const { hostname: nodeName, routerId, interfacePrefixes, secret } = this.#options;
+    // Nobody reports a change of these: they are looked at whenever BIRD is.
+    const secrets = JSON.stringify(this.#calculator.secrets().map(secret));
+    if (!this.#isDirty && secrets === this.#secrets) return this.#text;
     this.#isDirty = false;
-    const picture = this.#calculator.picture();
-    const { hostname: nodeName, routerId, interfacePrefixes } = this.#options;
+    this.#secrets = secrets;
+    const picture = this.#calculator.picture(secret);
     this.#problems = picture?.problems ?? ['BGP: this host has no address'];
     this.#text = picture && renderBird(picture, { nodeName, routerId, interfacePrefixes });
     if (picture && this.#text === null) {

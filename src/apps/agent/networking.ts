@@ -2,6 +2,7 @@
 import type { ResourceUpdate } from '../../model/update.js';
 import { BgpService } from './bgp-service.js';
 import { type NodeOptions, NodeStartUp } from './node/start-up.js';
+import { SECRETS_DIR, secretFiles } from './secret-files.js';
 
 export interface NetworkingOptions extends Omit<NodeOptions, 'addresses'> {
   readonly dataplane: { hostAddresses(): ReturnType<NodeOptions['addresses']> };
@@ -19,7 +20,8 @@ export class Networking {
     this.#node = new NodeStartUp({ ...options, addresses });
     const routerId = environment['CALICO_ROUTER_ID'];
     if (this.#node.backend === 'bird') {
-      this.#bgp = new BgpService({ hostname, log, runDir, interfacePrefixes, routerId });
+      const secret = secretFiles(environment['MARGAY_SECRETS_DIR'] || SECRETS_DIR);
+      this.#bgp = new BgpService({ hostname, log, runDir, interfacePrefixes, routerId, secret });
     }
   }
 

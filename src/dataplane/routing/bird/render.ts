@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { IpFamily } from '../../../base/net/ip.js';
 import type { DesiredBgp, DesiredPeer } from '../../../model/bgp.js';
+import { type FilterUse, filterFunction, type PeerType, renderFilter } from './filters.js';
 
 export interface RenderOptions {
   readonly nodeName: string;
@@ -25,6 +26,7 @@ export function renderBird(bgp: DesiredBgp, options: RenderOptions): string | nu
     sources(bgp, families, options),
     kernelFilters(families),
     ...families.map((family) => exportFilter(bgp, family)),
+    ...filterFunctions(bgp, families),
     'template bgp common {\n  multihop;\n  graceful restart on;\n  connect delay time 2;\n  connect retry time 5;\n  error wait time 5, 30;\n}',
     ...bgp.peers
       .filter(({ ip }) => families.includes(familyOf(ip)))
@@ -93,6 +95,7 @@ function sources(
   const statics = families.flatMap((family) => [
     ...ranges(`blocks${family}`, family, bgp.blocks),
     ...ranges(`services${family}`, family, bgp.services),
+    ...gateways(family, bgp.peers),
   ]);
   return [...direct, ...statics].join('\n');
 }
@@ -102,6 +105,17 @@ function ranges(name: string, family: IpFamily, cidrs: readonly string[]): reado
   const own = cidrs.filter((cidr) => familyOf(cidr) === family);
   const routes = own.map((cidr) => `  route ${cidr} blackhole;`);
   return [`protocol static ${name} {`, `  ipv${family};`, ...routes, '}'];
+}
+
+/** Ways to peers that only their users know: the session itself takes them, so they are the kernel's, too. */
+function gateways(family: IpFamily, peers: readonly DesiredPeer[]): readonly string[] {
+  const length = family === 4 ? 32 : 128;
+  const routes = peers.flatMap(({ ip, gateway }) =>
+    gateway === undefined || familyOf(ip) !== family ? [] : [`${ip}/${length} via ${gateway}`],
+  );
+  if (routes.length === 0) return [];
+  const unique = [...new Set(routes)].map((route) => `  route ${route};`);
+  return [`protocol static gateways${family} {`, `  ipv${family};`, ...unique, '}'];
 }
 
 /**
@@ -121,6 +135,7 @@ function kernelFilters(families: readonly IpFamily[]): string {
   const install = families.map((family) =>
     [
       `filter to_kernel${family} {`,
+      `  if proto = "gateways${family}" then accept;`,
       '  if source = RTS_STATIC then reject;',
       '  if source = RTS_DEVICE then reject;',
       `  if net ~ TUNNELLED${family} then reject;`,
@@ -139,7 +154,7 @@ function kernelFilters(families: readonly IpFamily[]): string {
   return [learn, ...install].join('\n\n');
 }
 
-/** In the order of spec/bgp.md 4. */
+/** In the order of spec/bgp.md 4, after the communities of what is told at all. */
 function exportFilter(bgp: DesiredBgp, family: IpFamily): string {
   const own = (cidrs: readonly string[]): readonly string[] =>
     cidrs.filter((cidr) => familyOf(cidr) === family);
@@ -147,10 +162,13 @@ function exportFilter(bgp: DesiredBgp, family: IpFamily): string {
   const services = own(bgp.services);
   const exact = (cidrs: readonly string[]): string => `[ ${cidrs.join(', ')} ]`;
   return [
-    `filter to_peers${family} {`,
+    `function mark${family}() {`,
     ...bgp.advertisements
       .filter(({ cidr }) => familyOf(cidr) === family)
       .flatMap(({ cidr, communities }) => communities.map((text) => addCommunity(cidr, text))),
+    '}',
+    `function tell${family}() {`,
+    `  if proto = "gateways${family}" then reject;`,
     `  if net ~ HIDDEN${family} then reject;`,
     ...(blocks.length === 0
       ? []
@@ -164,13 +182,54 @@ function exportFilter(bgp: DesiredBgp, family: IpFamily): string {
     `  if net ~ POOLS${family} then accept;`,
     '  reject;',
     '}',
+    `filter to_peers${family} {`,
+    `  mark${family}();`,
+    `  tell${family}();`,
+    '}',
   ].join('\n');
 }
 
 function addCommunity(cidr: string, text: string): string {
   const parts = text.split(':');
   const list = parts.length === 3 ? 'bgp_large_community' : 'bgp_community';
-  return `  if net = ${cidr} then ${list}.add((${parts.join(',')}));`;
+  return `  if net ~ [ ${cidr}+ ] then ${list}.add((${parts.join(',')}));`;
+}
+
+const typeOf = (bgp: DesiredBgp, peer: DesiredPeer): PeerType =>
+  peer.asNumber === (peer.localAs ?? bgp.asNumber) ? 'iBGP' : 'eBGP';
+
+/** Each that a session calls, once. */
+function filterFunctions(bgp: DesiredBgp, families: readonly IpFamily[]): readonly string[] {
+  const byName = new Map(bgp.filters.map((filter) => [filter.name, filter]));
+  const texts = bgp.peers
+    .filter(({ ip }) => families.includes(familyOf(ip)))
+    .flatMap((peer) =>
+      (peer.filters ?? []).flatMap((name) => {
+        const filter = byName.get(name);
+        const use = { family: familyOf(peer.ip), type: typeOf(bgp, peer) };
+        const directions = ['import', 'export'] as const;
+        return filter === undefined
+          ? []
+          : directions.map((direction) => renderFilter(filter, { ...use, direction }));
+      }),
+    );
+  return [...new Set(texts)].sort();
+}
+
+/** What the session takes and what it tells: its filters in their order, then what goes for all. */
+function exchange(bgp: DesiredBgp, peer: DesiredPeer): readonly string[] {
+  const family = familyOf(peer.ip);
+  const { filters = [] } = peer;
+  if (filters.length === 0) return ['    import all;', `    export filter to_peers${family};`];
+  const calls = (direction: FilterUse['direction']): string =>
+    filters
+      .map((name) => filterFunction(name, { direction, family, type: typeOf(bgp, peer) }))
+      .map((name) => `${name}(); `)
+      .join('');
+  return [
+    `    import filter { ${calls('import')}accept; };`,
+    `    export filter { mark${family}(); ${calls('export')}tell${family}(); };`,
+  ];
 }
 
 function session(bgp: DesiredBgp, peer: DesiredPeer): string {
@@ -203,10 +262,10 @@ function session(bgp: DesiredBgp, peer: DesiredPeer): string {
           `  keepalive time ${peer.keepaliveSeconds};`,
           `  hold time ${peer.keepaliveSeconds * 3};`,
         ]),
+    ...(peer.password === undefined ? [] : [`  password "${peer.password}";`]),
     ...(peer.allowLocalAs === undefined ? [] : [`  allow local as ${peer.allowLocalAs};`]),
     `  ipv${family} {`,
-    '    import all;',
-    `    export filter to_peers${family};`,
+    ...exchange(bgp, peer),
     '    gateway recursive;',
     '    add paths on;',
     ...(peer.nextHop === undefined ? [] : [`    next hop ${peer.nextHop};`]),
