@@ -2,6 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { WhyAnswer } from '../../src/apps/ctl/why/answer.js';
+import { REPOSITORY } from '../support/repository.js';
 import { Lab, type LabPlan, workloadManifest } from './lab.js';
 
 const PLAN: LabPlan = {
@@ -57,6 +59,19 @@ describe('a host that may choose', () => {
     );
     // No policy and no profile: nobody gets through.
     expect(await lab.reaches('one', 'two', 'tcp', 80, 300)).toBe('timeout');
+  });
+
+  test('where the kernel cannot be asked, margay why says so and answers from the calculation', async () => {
+    const why = ['why', 'default/one', 'two:80/tcp', '-o', 'json'];
+    const program = join(REPOSITORY, 'bin', 'margay');
+    const result = await lab.inHost('h2', [process.execPath, program, ...why]);
+    expect(result.status).toBe(0);
+    const answer = JSON.parse(result.stdout) as WhyAnswer;
+    expect(answer).toMatchObject({ allow: false, kernelAgrees: null });
+    expect(answer.egress.kernel).toEqual({
+      asked: false,
+      reason: expect.stringContaining('the iptables dataplane cannot be asked for a verdict'),
+    });
   });
 
   test('with other tables than before: those of before are left without a rule of ours', async () => {

@@ -226,5 +226,8 @@ export async function cleanup(bpfDir: string, log: Log): Promise<readonly string
 /** What the kernel's own tables say about a packet. @throws RangeError where they cannot be asked. */
 export function verdictOf(dataplane: AgentDataplane, packet: FlowPacket): KernelVerdict {
   if (dataplane.name === 'ebpf') return dataplane.observer.verdict(packet);
-  throw new RangeError('the iptables dataplane cannot be asked for a verdict');
+  // Rules with one action are one rule there, so no counter and no trace would name the one that decided.
+  throw new RangeError(
+    'the iptables dataplane cannot be asked for a verdict; "iptables-save -c" shows what matched',
+  );
 }

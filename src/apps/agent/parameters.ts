@@ -281,7 +281,11 @@ export const PARAMETERS = {
     'Info',
     'Least severity that is logged.',
   ),
-  LogPrefix: parameter(logPrefix, 'calico-packet', 'iptables: what lines of Log rules begin with.'),
+  LogPrefix: parameter(
+    logPrefix,
+    'calico-packet',
+    'iptables: what lines of Log rules begin with; %t tier, %k kind, %n name, %p with namespace.',
+  ),
   MaxIpsetSize: parameter(
     integer(1, 0xffff_ffff),
     1_048_576,

@@ -14,6 +14,7 @@ import type {
   ProfileId,
 } from '../../model/desired.js';
 import { type Chain, CHAIN_PREFIX, chainName, rule } from './chains.js';
+import { type LogOwner, logPrefix } from './log-prefix.js';
 import { type MarkBits, markClear, markSet } from './marks.js';
 import { matchesOf } from './rule-matches.js';
 import { runMatches } from './rule-runs.js';
@@ -102,6 +103,8 @@ class PolicySetRenderer {
   readonly #source: PolicySource;
   readonly #options: RenderOptions;
   readonly #called = new Map<string, Chain>();
+  /** Of Log rules, whose lines may say it. */
+  readonly #owners = new Map<DesiredRule, LogOwner>();
 
   constructor(policySet: PolicySet, source: PolicySource, options: RenderOptions) {
     this.#policySet = policySet;
@@ -137,12 +140,23 @@ class PolicySetRenderer {
     const { direction } = this.#policySet;
     const ids = tier[direction];
     const name = chainName(direction === 'ingress' ? 'ti' : 'to', defaultAction, ids);
+    for (const id of ids) this.#own({ tier: tier.name, id, isProfile: false });
     const body = this.#body(this.#segments(ids), '-j RETURN');
     const clear = body.lines.some((line) => line.includes(markSet(this.#options.marks.passed)))
       ? [`-j MARK --set-xmark ${markClear(this.#options.marks.passed)}`]
       : [];
     const end = defaultAction === 'deny' ? [`-j ${this.#options.denyAction}`] : [];
     return this.#keep({ name, rules: [...clear, ...body.lines, ...end], sets: body.sets });
+  }
+
+  #own(owner: LogOwner): void {
+    const { policies, profiles } = this.#source;
+    const held = owner.isProfile
+      ? profiles.get(owner.id as ProfileId)
+      : policies.get(owner.id as PolicyId);
+    for (const one of held?.[this.#policySet.direction] ?? []) {
+      if (one.action === 'log') this.#owners.set(one, owner);
+    }
   }
 
   /** Small policies one after the other as if they were one; large ones by themselves. */
@@ -193,8 +207,16 @@ class PolicySetRenderer {
     const lines: string[] = [];
     const sets: SetUse[] = [];
     for (const run of runsOf(rules)) {
+      if (run.action === 'log') {
+        for (const one of run.rules) {
+          const found = matchesOf(one, this.#options.family);
+          lines.push(...found.matches.map((match) => rule(match, this.#log(one))));
+          sets.push(...found.sets);
+        }
+        continue;
+      }
+      const found = this.#merged(run.rules);
       const action = this.#action(run.action, pass);
-      const found = run.action === 'log' ? this.#each(run.rules) : this.#merged(run.rules);
       lines.push(...found.matches.map((match) => rule(match, action)));
       sets.push(...found.sets);
     }
@@ -207,15 +229,14 @@ class PolicySetRenderer {
     return runMatches(rules, { family, direction: this.#policySet.direction, isLarge });
   }
 
-  #each(rules: readonly DesiredRule[]): ReturnType<typeof runMatches> {
-    const all = rules.map((one) => matchesOf(one, this.#options.family));
-    return {
-      matches: all.flatMap(({ matches }) => matches),
-      sets: all.flatMap(({ sets }) => sets),
-    };
+  #log(one: DesiredRule): string {
+    const { logRate, logPrefix: template } = this.#options;
+    const owner = this.#owners.get(one);
+    const prefix = owner === undefined ? `${template}: ` : logPrefix(template, owner);
+    return `${logLimit(logRate)}-j LOG --log-prefix "${prefix}" --log-level 5`;
   }
 
-  #action(action: DesiredRule['action'], pass: string): string {
+  #action(action: Exclude<DesiredRule['action'], 'log'>, pass: string): string {
     switch (action) {
       case 'allow':
         return `-g ${ALLOW_CHAIN}`;
@@ -223,8 +244,6 @@ class PolicySetRenderer {
         return `-j ${this.#options.denyAction}`;
       case 'pass':
         return pass;
-      case 'log':
-        return `${logLimit(this.#options.logRate)}-j LOG --log-prefix "${this.#options.logPrefix}: " --log-level 5`;
       default:
         return action satisfies never;
     }
@@ -239,6 +258,7 @@ class PolicySetRenderer {
       if (profile === undefined) return [...lines, `-j ${this.#options.denyAction}`];
       const rules = profile[direction];
       if (rules.length === 0) continue;
+      this.#own({ tier: '', id, isProfile: true });
       const name = chainName(direction === 'ingress' ? 'fi' : 'fo', id);
       const body = this.#rules(rules, '-j RETURN');
       this.#keep({ name, rules: body.lines, sets: body.sets });
