@@ -144,6 +144,8 @@ mgy_global int mgy_from_net6(struct __sk_buff *skb)
 	/* The host's own affair; no workload hears of it from another link. */
 	if (pkt.pkt.kind == MGY_KIND_NEIGHBOR && parsed == MGY_OK_PASS)
 		parsed = MGY_DROP_SCOPE;
+	if (parsed == MGY_OK_PASS && pkt.pkt.proto == MGY_IPIP && mgy_is_stray_tunnel6(&pkt))
+		return mgy_drop(skb, MGY_DROP_TUNNEL_PEER);
 	return mgy_from_net_ip(skb, &pkt.pkt, parsed, 0, 1);
 }
 
@@ -170,11 +172,10 @@ int mgy_from_net(struct __sk_buff *skb)
 	type = mgy_eth_type(skb);
 	if (mgy_unlikely(type != MGY_ETH_IP4))
 		return type == MGY_ETH_IP6 && mgy_config.ipv6 ? mgy_from_net6(skb) : mgy_pass(skb, MGY_OK_PASS);
-	if (!mgy_is_ipip(skb))
-		return mgy_ip4_from_net(skb, 0);
-	action = mgy_decap(skb);
+	action = mgy_is_ipip(skb) ? mgy_decap(skb) : MGY_OK_PASS;
+	/* Somebody else's tunnel packet is a packet like any other. */
 	if (action == MGY_OK_PASS)
-		return mgy_pass(skb, MGY_OK_PASS);
+		return mgy_ip4_from_net(skb, 0);
 	if (action != MGY_OK_TUNNEL)
 		return mgy_drop(skb, action);
 	action = mgy_ip4_from_net(skb, MGY_FROM_TUNNEL);

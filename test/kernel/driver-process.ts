@@ -2,21 +2,44 @@
  * A dataplane in a process of its own, inside a network namespace: `nsenter --net=... node driver-process.js BPFDIR`.
  * Requests are lines of JSON on standard input, answers lines on standard output. Started by the tests beside it.
  */
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { FailsafePort } from '../../src/base/net/failsafe-port.js';
 import { silentLog } from '../../src/base/log.js';
 import { cleanup } from '../../src/dataplane/ebpf/cleanup.js';
 import { EbpfDataplane } from '../../src/dataplane/ebpf/driver.js';
+import { Pins } from '../../src/dataplane/ebpf/pins.js';
+import { native } from '../../src/kernel/addon.js';
 import type { DesiredUpdate } from '../../src/model/desired.js';
+import { CALICO_3_2_FAILSAFES } from '../support/failsafe-ports.js';
 
-const [bpfDir = '', sizes = '', attach = '', more = ''] = process.argv.slice(2);
+const [bpfDir = '', sizes = '', attach = '', more = '', failsafes = ''] = process.argv.slice(2);
 
 export type DriverRequest =
-  | { readonly do: 'apply'; readonly updates: readonly DesiredUpdate[] }
-  | { readonly do: 'statistics' | 'counters' | 'close' | 'cleanup' | 'until-dirty' | 'resync' };
+  | {
+      readonly do: 'apply';
+      readonly updates: readonly DesiredUpdate[];
+      /** Default Drop. Another one than before opens the dataplane anew. */
+      readonly endpointToHostAction?: string;
+    }
+  | {
+      readonly do:
+        | 'statistics'
+        | 'forget'
+        | 'counters'
+        | 'close'
+        | 'cleanup'
+        | 'until-dirty'
+        | 'resync';
+    };
 
 const seconds = (n: number): number => n * 1000;
-const options = {
+const { ingress, egress } = CALICO_3_2_FAILSAFES;
+const failsafePorts =
+  failsafes === 'calico-3.2'
+    ? { inbound: ingress, outbound: egress }
+    : { inbound: [new FailsafePort(6, 22)], outbound: [new FailsafePort(17, 53)] };
+const optionsFor = (acceptToHost: boolean) => ({
   bpfDir,
   log: silentLog,
   interfacePrefixes: ['cali'],
@@ -26,13 +49,13 @@ const options = {
   ...(sizes === '' ? {} : { sizes: JSON.parse(sizes) }),
   ...(attach === '' ? {} : { attach: attach === 'tcx' ? ('tcx' as const) : ('clsact' as const) }),
   config: {
-    acceptToHost: false,
+    acceptToHost,
     logDrops: false,
     account: false,
     markSeen: 0x0100_0000,
     markAccepted: 0x0200_0000,
     markUntracked: 0x0400_0000,
-    failsafePorts: { inbound: [new FailsafePort(6, 22)], outbound: [new FailsafePort(17, 53)] },
+    failsafePorts,
     vxlanPort: 4789,
     ipv6: true,
     timeoutsMs: {
@@ -45,16 +68,20 @@ const options = {
       generic: seconds(600),
     },
   },
-};
+});
 
 const signal = new AbortController().signal;
 let dataplane: EbpfDataplane | undefined;
 let isDirty = false;
 let onDirty: (() => void) | undefined;
 
-async function opened(): Promise<EbpfDataplane> {
-  if (dataplane) return dataplane;
-  dataplane = await EbpfDataplane.open(options);
+let acceptToHost = false;
+
+async function opened(wanted = acceptToHost): Promise<EbpfDataplane> {
+  if (dataplane && wanted === acceptToHost) return dataplane;
+  await dataplane?.[Symbol.asyncDispose]();
+  acceptToHost = wanted;
+  dataplane = await EbpfDataplane.open(optionsFor(wanted));
   dataplane.onDirty(() => {
     isDirty = true;
     onDirty?.();
@@ -70,15 +97,31 @@ async function untilDirty(): Promise<void> {
   }
 }
 
+/** Every entry of a pinned table of connections. */
+async function empty(name: string): Promise<void> {
+  const pin = new Pins(bpfDir).map(name);
+  // Before the first apply() in sync nothing is pinned.
+  if (!existsSync(pin)) return;
+  const map = native().BpfMap.openPinned(pin);
+  const { keySize } = map.info();
+  const { keys, count } = await map.readAll();
+  for (let at = 0; at < count * keySize; at += keySize) map.delete(keys.subarray(at, at + keySize));
+  map.close();
+}
+
 async function answer(request: DriverRequest): Promise<unknown> {
   switch (request.do) {
     case 'apply': {
-      const driver = await opened();
+      const { endpointToHostAction: action } = request;
+      const driver = await opened(action === undefined ? undefined : action !== 'Drop');
       isDirty = false;
       for (const update of request.updates) driver.onUpdate(update);
       await driver.apply({ signal });
       return 'applied';
     }
+    case 'forget':
+      for (const name of ['mgy_ct4_v1', 'mgy_ct6_v1']) await empty(name);
+      return 'forgotten';
     case 'resync':
       (await opened()).queueResync('asked for');
       return 'queued';

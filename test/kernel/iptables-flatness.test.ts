@@ -5,7 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DesiredRule, DesiredUpdate, IpSetId } from '../../src/model/desired.js';
 import { PacketHost } from '../support/packet-host.js';
-import { IptablesProcess } from '../support/policed-host.js';
+import { IptablesProcess } from './iptables.js';
 import { rawPacket, TCP } from '../support/raw-packet.js';
 import { rulesTraversed, type Save } from '../support/rules-traversed.js';
 
@@ -114,7 +114,7 @@ class CountingHost implements AsyncDisposable {
     const bytes = rawPacket(packet, { mark, tcpFlags });
     const before = this.#save();
     const passed = await this.#network.send([
-      { bytes, mark, from: `cali${from}`, to: 'interface' },
+      { bytes, mark, from: `cali${from}`, to: from === 'a' ? 'calib' : 'calia' },
     ]);
     expect(passed).toEqual([true]);
     const after = this.#save();

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { DesiredUpdate } from '../../src/model/desired.js';
-import { IptablesProcess } from '../support/policed-host.js';
+import { IptablesProcess } from './iptables.js';
 import type { IptablesProcessOptions } from './iptables-process.js';
 import { WorkloadWorld } from './workload-world.js';
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { DesiredUpdate } from '../../src/model/desired.js';
-import { type Backend, IptablesProcess } from '../support/policed-host.js';
+import { type Backend, IptablesProcess } from './iptables.js';
 import type { IptablesProcessOptions } from './iptables-process.js';
 import { WorkloadWorld } from './workload-world.js';
 

@@ -5,13 +5,13 @@
  */
 import { createInterface } from 'node:readline';
 import { silentLog } from '../../src/base/log.js';
-import { FailsafePort } from '../../src/base/net/failsafe-port.js';
 import { type BackendName, IptablesBackend } from '../../src/dataplane/iptables/backend.js';
 import { cleanup } from '../../src/dataplane/iptables/cleanup.js';
 import { IptablesDataplane } from '../../src/dataplane/iptables/driver.js';
 import type { NatOutgoingOptions } from '../../src/dataplane/iptables/nat-chains.js';
 import type { LogRate } from '../../src/dataplane/iptables/policy-chains.js';
 import type { DesiredUpdate } from '../../src/model/desired.js';
+import { CALICO_3_2_FAILSAFES } from '../support/failsafe-ports.js';
 
 export interface IptablesProcessOptions {
   readonly insertMode?: 'insert' | 'append';
@@ -48,8 +48,6 @@ class CountingBackend extends IptablesBackend {
 const backend = new CountingBackend(process.argv[2] as BackendName, {
   lockWaitSeconds: options.lockWaitSeconds ?? 10,
 });
-const tcp = (port: number) => new FailsafePort(6, port);
-const udp = (port: number) => new FailsafePort(17, port);
 const config = (endpointToHostAction: string) => ({
   backend,
   log: silentLog,
@@ -69,11 +67,7 @@ const config = (endpointToHostAction: string) => ({
     ...options.natOutgoing,
   },
   endpointToHostAction: endpointToHostAction.toUpperCase() as 'DROP' | 'ACCEPT' | 'RETURN',
-  // Those of Calico v3.2, which the truth cases are written for.
-  failsafes: {
-    ingress: [udp(68), ...[22, 179, 2379, 2380, 6666, 6667].map(tcp)],
-    egress: [udp(53), udp(67), ...[179, 2379, 2380, 6666, 6667].map(tcp)],
-  },
+  failsafes: CALICO_3_2_FAILSAFES,
   dropInvalid: true,
   vxlanPort: 4789,
   logPrefix: 'calico-packet',

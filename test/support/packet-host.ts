@@ -1,7 +1,8 @@
 /**
  * A host in a network namespace whose links all end in a second one, so that a test can put packets on any of them,
- * or send them as the host itself, and see which the host delivers or sends on. What is seen is written down by rules
- * of nf_tables behind everybody else's; nothing here listens or answers.
+ * or send them as the host itself, and see which the host delivers, and which come out of which link. What is seen is
+ * written down by rules of nf_tables: behind everybody else's in the host, and at the far ends of the links, where it
+ * does not matter whether the host's stack or a redirect sent the packet. Nothing here listens or answers.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -20,24 +21,35 @@ const NEIGHBOUR_MAC = '02:00:00:00:00:01';
 const ETHERTYPES = { 4: '0800', 6: '86dd' } as const;
 
 /**
- * Priority 300 comes after everything that iptables does. With the source, so that what the kernel says of itself, an
- * ICMP error that happens to carry the same number, is not taken for a packet of ours.
+ * Priority 300 comes after everything that a dataplane does. With the source, so that what the kernel says of itself,
+ * an ICMP error that happens to carry the same number, is not taken for a packet of ours.
  */
-const RECORDER = `
+const DELIVERED = `
 table inet mgyseen {
   set in4 { typeof ip id . ip saddr; flags dynamic; size 65535; }
   set in6 { typeof ip6 flowlabel . ip6 saddr; flags dynamic; size 65535; }
-  set out4 { typeof ip id . ip saddr; flags dynamic; size 65535; }
-  set out6 { typeof ip6 flowlabel . ip6 saddr; flags dynamic; size 65535; }
   chain input {
     type filter hook input priority 300; policy accept;
     meta nfproto ipv4 add @in4 { ip id . ip saddr }
     meta nfproto ipv6 add @in6 { ip6 flowlabel . ip6 saddr }
   }
-  chain output {
-    type filter hook postrouting priority 300; policy accept;
-    meta nfproto ipv4 add @out4 { ip id . ip saddr }
-    meta nfproto ipv6 add @out6 { ip6 flowlabel . ip6 saddr }
+}`;
+
+/** The transport header of IP-in-IP is the inner packet's: its identification and its source. */
+const SENT = `
+table netdev mgyseen {
+  set out4 { typeof ip id . ip saddr . meta iifname; flags dynamic; size 65535; }
+  set out6 { typeof ip6 flowlabel . ip6 saddr . meta iifname; flags dynamic; size 65535; }
+  set outtunnel { typeof @th,32,16 . @th,96,32 . meta iifname; flags dynamic; size 65535; }
+}`;
+
+const sentBy = (link: string): string => `
+table netdev mgyseen {
+  chain ${link} {
+    type filter hook ingress device ${link} priority 0; policy accept;
+    meta protocol ip add @out4 { ip id . ip saddr . meta iifname }
+    meta protocol ip6 add @out6 { ip6 flowlabel . ip6 saddr . meta iifname }
+    ip protocol 4 add @outtunnel { @th,32,16 . @th,96,32 . meta iifname }
   }
 }`;
 
@@ -50,8 +62,8 @@ export interface SentPacket {
   readonly from: string | null;
   /** Called right before it goes, and what that returns right after it has been through. */
   readonly around?: () => () => void;
-  /** Seen where: delivered to a process, or sent out by an interface. */
-  readonly to: 'process' | 'interface';
+  /** Where it should be seen: coming out of this interface, or, null, delivered to a process of the host. */
+  readonly to: string | null;
 }
 
 export class PacketHost implements AsyncDisposable {
@@ -60,8 +72,11 @@ export class PacketHost implements AsyncDisposable {
   readonly #links = new Set<string>();
   readonly #injectors = new Map<string, Injector>();
 
-  /** `id` begins the names of both namespaces. */
-  constructor(id: string) {
+  readonly #forget: () => Promise<void>;
+
+  /** `id` begins the names of both namespaces. `forget`: what a dataplane of its own memory does beside the kernel. */
+  constructor(id: string, forget: () => Promise<void> = async () => undefined) {
+    this.#forget = forget;
     this.host = `${id}-host`;
     this.#far = `${id}-far`;
     for (const netns of [this.host, this.#far]) {
@@ -80,7 +95,8 @@ export class PacketHost implements AsyncDisposable {
     ] as const) {
       this.inside('sysctl', '-qw', `net.${name}=${value}`);
     }
-    this.nft(RECORDER);
+    this.nft(DELIVERED);
+    this.#farNft(SENT);
   }
 
   get path(): string {
@@ -96,7 +112,11 @@ export class PacketHost implements AsyncDisposable {
     run('nsenter', [`--net=${this.path}`, 'nft', '-f', '-'], script);
   }
 
-  /** A link with addresses of the host's; a /24 or a /64 around each is on it. */
+  #farNft(script: string): void {
+    run('nsenter', [`--net=/run/netns/${this.#far}`, 'nft', '-f', '-'], script);
+  }
+
+  /** A link with addresses of the host's; a /24 or a /64 around each is on it. Nobody is asked for a MAC on it. */
   addLink(name: string, addresses: readonly string[] = []): void {
     if (!this.#links.has(name)) {
       this.#links.add(name);
@@ -116,8 +136,9 @@ export class PacketHost implements AsyncDisposable {
         'netns',
         this.#far,
       ]);
-      run('ip', ['-n', this.host, 'link', 'set', name, 'up']);
-      run('ip', ['-n', this.#far, 'link', 'set', name, 'up']);
+      this.#farNft(sentBy(name));
+      for (const netns of [this.host, this.#far])
+        run('ip', ['-n', netns, 'link', 'set', name, 'arp', 'off', 'up']);
     }
     for (const address of addresses) {
       const length = address.includes(':') ? 64 : 24;
@@ -145,7 +166,7 @@ export class PacketHost implements AsyncDisposable {
   ): Promise<readonly boolean[]> {
     for (const { bytes, from, around } of packets) {
       const undo = around?.();
-      if (options.apart === true) await this.#injector(this.host).send('forget');
+      if (options.apart === true) await this.forgetConnections();
       const family = (bytes[0] ?? 0) >> 4 === 6 ? 6 : 4;
       if (from === null) await this.#injector(this.host).send(`ip ${bytes.toString('hex')}`);
       else {
@@ -154,30 +175,22 @@ export class PacketHost implements AsyncDisposable {
       }
       undo?.();
     }
-    const seen = { process: this.#seen('in'), interface: this.#seen('out') };
-    for (const set of ['in4', 'in6', 'out4', 'out6']) this.nft(`flush set inet mgyseen ${set}`);
-    return packets.map(({ bytes, mark, to }) => seen[to].has(`${mark} ${sourceOf(bytes)}`));
+    const delivered = seenIn(this.host, 'inet', ['in4', 'in6']);
+    const sent = seenIn(this.#far, 'netdev', ['out4', 'out6', 'outtunnel']);
+    return packets.map(({ bytes, mark, to }) => {
+      const known = `${mark} ${sourceOf(bytes)}`;
+      return to === null ? delivered.has(known) : sent.has(`${known} ${to}`);
+    });
   }
 
   async forgetConnections(): Promise<void> {
     await this.#injector(this.host).send('forget');
+    await this.#forget();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const injector of this.#injectors.values()) injector[Symbol.dispose]();
     for (const netns of [this.host, this.#far]) run('ip', ['netns', 'del', netns]);
-  }
-
-  #seen(what: 'in' | 'out'): ReadonlySet<string> {
-    const marks = new Set<string>();
-    for (const family of [4, 6]) {
-      const text = this.inside('nft', '-j', 'list', 'set', 'inet', 'mgyseen', `${what}${family}`);
-      const { nftables } = JSON.parse(text) as { nftables: { set?: { elem?: unknown[] } }[] };
-      for (const { set } of nftables) {
-        for (const element of set?.elem ?? []) marks.add(elementKey(element));
-      }
-    }
-    return marks;
   }
 
   #injector(netns: string): Injector {
@@ -195,10 +208,29 @@ function sourceOf(bytes: Buffer): string {
   return ip === null ? '' : formatIp(ip);
 }
 
-/** '7 10.0.0.1'. An element of a dynamic set is a concatenation, or one with what else is known of it. */
-function elementKey(element: unknown): string {
+/** What the sets hold, and they are empty then. */
+function seenIn(netns: string, family: string, sets: readonly string[]): ReadonlySet<string> {
+  const marks = new Set<string>();
+  const nft = (...args: readonly string[]): string =>
+    run('nsenter', [`--net=/run/netns/${netns}`, 'nft', ...args]);
+  const { nftables } = JSON.parse(nft('-j', 'list', 'table', family, 'mgyseen')) as {
+    readonly nftables: readonly { readonly set?: { readonly elem?: readonly unknown[] } }[];
+  };
+  for (const { set } of nftables) for (const element of set?.elem ?? []) marks.add(keyOf(element));
+  nft(sets.map((set) => `flush set ${family} mgyseen ${set}`).join('; '));
+  return marks;
+}
+
+/** '7 10.0.0.1 eth0'. An element of a dynamic set is a concatenation, or one with what else is known of it. */
+function keyOf(element: unknown): string {
   const { elem, concat } = element as { elem?: { val?: unknown }; concat?: readonly unknown[] };
-  return elem === undefined ? (concat ?? []).join(' ') : elementKey(elem.val);
+  return elem === undefined ? (concat ?? []).map(fieldOf).join(' ') : keyOf(elem.val);
+}
+
+/** Bytes at an offset have no type that nft knows: an address among them is shown as a number. */
+function fieldOf(field: unknown): string {
+  if (typeof field !== 'number' || field < 65_536) return String(field);
+  return [24, 16, 8, 0].map((shift) => (field >>> shift) & 255).join('.');
 }
 
 class Injector implements Disposable {

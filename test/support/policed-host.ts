@@ -1,8 +1,5 @@
-/** One host of a world: a namespace, the iptables dataplane in it, and verdicts on packets that pass through. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { IptablesProcessOptions, IptablesRequest } from '../kernel/iptables-process.js';
+/** One host of a world: a namespace, a dataplane in it, and verdicts on packets that pass through. */
+import { DataplaneProcess, type DriverName } from './dataplane-process.js';
 import { DesiredState } from './desired-evaluator.js';
 import type { Hop } from './desired-path.js';
 import { transition } from './desired-transition.js';
@@ -11,43 +8,7 @@ import type { World, WorldPacket } from './policy-world.js';
 import { rawPacket, TCP } from './raw-packet.js';
 import { seenPacket } from './reference-packet.js';
 import type { SeenPacket } from './reference-policy.js';
-import { REPOSITORY } from './repository.js';
 import { interfaceOf } from './world-resources.js';
-
-export type Backend = 'legacy' | 'nft';
-
-/** The dataplane in a process of its own, in the namespace at `path`. */
-export class IptablesProcess {
-  readonly #child: ChildProcess;
-  readonly #answers: AsyncIterator<string>;
-  readonly exited: Promise<void>;
-
-  constructor(
-    path: string,
-    backend: Backend,
-    options: IptablesProcessOptions & { readonly environment?: NodeJS.ProcessEnv } = {},
-  ) {
-    const { environment = {}, ...rest } = options;
-    const script = join(REPOSITORY, 'dist', 'test', 'kernel', 'iptables-process.js');
-    const argv = [`--net=${path}`, process.execPath, script, backend, JSON.stringify(rest)];
-    const env = { ...process.env, ...environment };
-    const child = spawn('nsenter', argv, { stdio: ['pipe', 'pipe', 'inherit'], env });
-    this.#child = child;
-    this.#answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    this.exited = new Promise((resolve) => child.once('exit', () => resolve()));
-  }
-
-  async ask(request: IptablesRequest): Promise<unknown> {
-    this.#child.stdin?.write(`${JSON.stringify(request)}\n`);
-    const { value } = await this.#answers.next();
-    return value === undefined ? undefined : JSON.parse(value as string);
-  }
-
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await this.exited;
-  }
-}
 
 /** A packet on its way through one host. */
 export interface Visit {
@@ -63,14 +24,14 @@ const DEFAULTS = ['0.0.0.0/0', '::/0'];
 
 export class PolicedHost implements AsyncDisposable {
   readonly #network: PacketHost;
-  readonly #dataplane: IptablesProcess;
+  readonly #dataplane: DataplaneProcess;
   readonly #node: string;
   #state: DesiredState | null = null;
   #mark = 0;
 
-  constructor(node: string, options: { readonly id: string; readonly backend: Backend }) {
+  constructor(node: string, options: { readonly id: string; readonly driver: DriverName }) {
     this.#node = node;
-    this.#network = new PacketHost(options.id);
+    this.#network = new PacketHost(options.id, () => this.#dataplane.forget());
     this.#network.addLink('eth0', [
       `10.0.0.${node === 'n1' ? 1 : 2}`,
       `fd00:10::${node === 'n1' ? 1 : 2}`,
@@ -80,7 +41,7 @@ export class PolicedHost implements AsyncDisposable {
     GATEWAYS.eth0.forEach((gateway, at) => {
       this.#network.route(DEFAULTS[at] ?? '', gateway, 'eth0');
     });
-    this.#dataplane = new IptablesProcess(this.#network.path, options.backend);
+    this.#dataplane = new DataplaneProcess(this.#network.path, options);
   }
 
   /** Makes the host what the state says; every pod of the world that lives here has its link. */
@@ -90,8 +51,7 @@ export class PolicedHost implements AsyncDisposable {
     }
     const updates = transition(this.#state, state);
     const { defaultEndpointToHostAction: endpointToHostAction = 'Drop' } = world.config;
-    const answer = await this.#dataplane.ask({ do: 'apply', updates, endpointToHostAction });
-    if (answer !== 'applied') throw new Error(JSON.stringify(answer));
+    await this.#dataplane.apply(updates, endpointToHostAction);
     this.#state = state;
     await this.#network.forgetConnections();
   }
@@ -113,7 +73,7 @@ export class PolicedHost implements AsyncDisposable {
     const about = this.#begin(hop, seen, packet);
     if (about.length > 0) await this.#network.send(about);
     const updates = transition(this.#state, wanted);
-    await this.#dataplane.ask({ do: 'apply', updates });
+    await this.#dataplane.apply(updates);
     this.#state = wanted;
     const tcpFlags = packet.ct === 'invalid' ? TCP.synAck : TCP.ack;
     const quoting = packet.ct === 'related' ? about[0]?.bytes.subarray(0, 28) : undefined;
@@ -160,9 +120,8 @@ export class PolicedHost implements AsyncDisposable {
     const { ip = seen.destination, port = seen.destinationPort } = packet.orig ?? {};
     const onWire = { ...seen, destination: ip, destinationPort: port };
     const bytes = rawPacket(onWire, { mark: this.#mark, ...more });
-    const to = hop.to === null ? ('process' as const) : ('interface' as const);
     const around = (): (() => void) => this.#prepare(hop, seen, packet);
-    return { bytes, mark: this.#mark, from: hop.from, to, around };
+    return { bytes, mark: this.#mark, from: hop.from, to: hop.to, around };
   }
 
   /** The way out and the translation that the packet is said to meet; returns what takes them away. */
@@ -183,7 +142,7 @@ export class PolicedHost implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#dataplane.kill();
+    await this.#dataplane[Symbol.asyncDispose]();
     await this.#network[Symbol.asyncDispose]();
   }
 }

@@ -23,7 +23,8 @@ function bytesOf(address: string): Uint8Array {
 /** With ports and flags, and whatever makes connection tracking take it for the start of something. */
 export function rawPacket(packet: SeenPacket, options: RawOptions): Buffer {
   const [source, destination] = [bytesOf(packet.source), bytesOf(packet.destination)];
-  const body = bodyOf(packet, options);
+  const tunnelled = packet.protocol === 4 && source.length === 4;
+  const body = tunnelled ? innerPacket(packet, options) : bodyOf(packet, options);
   const at = CHECKSUM_OFFSET[packet.protocol];
   const overPseudoHeader = packet.protocol !== 1;
   if (at !== undefined) {
@@ -42,6 +43,10 @@ export function rawPacket(packet: SeenPacket, options: RawOptions): Buffer {
   if (source.length === 4) all.writeUInt16BE(internetChecksum(all.subarray(0, 20)), 10);
   return all;
 }
+
+/** Between the tunnel's ends themselves and with the same mark, so that it is known again when it has been taken out. */
+const innerPacket = (packet: SeenPacket, { mark }: RawOptions): Buffer =>
+  rawPacket({ ...packet, protocol: 17, sourcePort: 5000, destinationPort: 6000 }, { mark });
 
 const CHECKSUM_OFFSET: Readonly<Record<number, number>> = { 1: 2, 6: 16, 17: 6, 58: 2, 136: 6 };
 

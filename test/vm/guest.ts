@@ -13,7 +13,7 @@ import type { DriverRequest } from '../kernel/driver-process.js';
 import { type Workload, WorkloadWorld } from '../kernel/workload-world.js';
 import * as w from '../support/bpf-world.js';
 import * as p from '../support/packet.js';
-import { IptablesProcess } from '../support/policed-host.js';
+import { IptablesProcess } from '../kernel/iptables.js';
 import { REPOSITORY } from '../support/repository.js';
 
 const VERIFIED_MAX = 50_000;

@@ -150,6 +150,28 @@ mgy_global int mgy_decap(struct __sk_buff *skb)
 	return MGY_OK_TUNNEL;
 }
 
+/*
+ * IPv4 in IPv6 for this host. No tunnel of ours carries it; where tunnels are in use nobody but hosts of the cluster
+ * may send what one could take for a tunnel packet.
+ */
+mgy_global int mgy_is_stray_tunnel6(const struct mgy_pkt6 *pkt)
+{
+	const struct mgy_info *info;
+	struct mgy_tunnel *tunnel;
+	__u32 zero = 0;
+
+	if (!pkt)
+		return 1;
+	tunnel = bpf_map_lookup_elem(&mgy_tunnel_v1, &zero);
+	if (!tunnel || !tunnel->accept)
+		return 0;
+	info = mgy_info6_of(pkt->dst);
+	if (!info || !(info->flags & MGY_INFO_LOCAL_HOST))
+		return 0;
+	info = mgy_info6_of(pkt->src);
+	return !info || !(info->flags & MGY_INFO_REMOTE_HOST);
+}
+
 /* What came out of a tunnel and is the stack's came in by the tunnel's device: its way back leads there. */
 static __always_inline int mgy_tunnel_to_stack(struct __sk_buff *skb)
 {

@@ -72,6 +72,9 @@ static __always_inline enum mgy_reason mgy_ask_pre_dnat(const struct mgy_pkt *pk
 
 	if (mgy_likely(!ps) || (c->ct && mgy_ct_established(pkt, c->ct->flags)))
 		return MGY_OK_PASS;
+	/* What cannot open a connection is none that this stage could let in: later stages see to it. */
+	if (parsed == MGY_OK_PASS && pkt->kind == MGY_KIND_NEVER)
+		return MGY_OK_PASS;
 	/* A fragment does not tell its ports: it could be what policy denies. */
 	if (parsed != MGY_OK_PASS && parsed != MGY_DROP_SCOPE)
 		return parsed;
