@@ -37,6 +37,7 @@ export const ERRNO = {
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
+  EOPNOTSUPP: 95,
   EADDRNOTAVAIL: 99,
   ENETDOWN: 100,
 } as const;

@@ -104,6 +104,31 @@ test('ranges on other hosts and blocks of this one have their routes, and lose t
   expect(routes()).toEqual(['10.65.0.1 calia', '10.65.0.9 10.0.0.3', '10.65.2.1 10.0.0.2']);
 });
 
+test('what is to travel in IP-in-IP does not travel without; a kernel that cannot says so and enforces', async () => {
+  open('nft');
+  const route = { node: 'n', nextHop: '10.0.0.2', encapsulation: 'ipip' };
+  const local = { ipip: true, vxlan4: false, vxlan6: false, ipipAddress: '10.65.0.0' };
+  await apply(
+    ...updates(
+      PROFILE,
+      WORKLOAD,
+      { type: 'local-host', host: { address4: '10.0.0.1/24', ...local } },
+      { type: 'block-route', cidr: '10.65.1.0/26', route },
+    ),
+  );
+  const devices = world.ipJson<{ ifname: string }>('link', 'show').map(({ ifname }) => ifname);
+  const remote = world
+    .ipJson<{ dst: string; dev: string }>('-4', 'route', 'show', 'proto', '80')
+    .filter(({ dst }) => dst === '10.65.1.0/26')
+    .map(({ dev }) => dev);
+  const problems = await dataplane?.ask({ do: 'problems' });
+  if (devices.includes('tunl0')) {
+    expect([remote, problems]).toEqual([['tunl0'], []]);
+  } else {
+    expect([remote, problems]).toEqual([[], [expect.stringContaining('no device for it')]]);
+  }
+});
+
 test('with a routing daemon, routes between hosts are its own', async () => {
   open('nft', { leavePlainRoutes: true });
   await apply(

@@ -32,7 +32,7 @@ export type IptablesRequest =
       readonly endpointToHostAction?: string;
     }
   /** 'writes': how often tables have been written since the last time it was asked. */
-  | { readonly do: 'resync' | 'close' | 'cleanup' | 'until-dirty' | 'writes' };
+  | { readonly do: 'resync' | 'close' | 'cleanup' | 'until-dirty' | 'writes' | 'problems' };
 
 const options = JSON.parse(process.argv[3] ?? '{}') as IptablesProcessOptions;
 const { insertMode = 'insert', refreshMs = 0, postWriteCheckMs = 0 } = options;
@@ -123,6 +123,8 @@ async function answer(request: IptablesRequest): Promise<unknown> {
       writes = 0;
       return count;
     }
+    case 'problems':
+      return dataplane?.problems();
     case 'cleanup':
       return cleanup();
     case 'close':

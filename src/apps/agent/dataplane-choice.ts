@@ -223,6 +223,10 @@ export async function cleanup(bpfDir: string, log: Log): Promise<readonly string
   ];
 }
 
+/** What this kernel cannot do though it is wanted, a line each, for the status. */
+export const dataplaneProblems = (dataplane: AgentDataplane): readonly string[] =>
+  dataplane.name === 'iptables' ? dataplane.problems() : [];
+
 /** What the kernel's own tables say about a packet. @throws RangeError where they cannot be asked. */
 export function verdictOf(dataplane: AgentDataplane, packet: FlowPacket): KernelVerdict {
   if (dataplane.name === 'ebpf') return dataplane.observer.verdict(packet);

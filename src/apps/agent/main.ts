@@ -15,6 +15,7 @@ import {
   type AgentDataplane,
   chooseDataplane,
   cleanup,
+  dataplaneProblems,
   type OpenedDataplane,
   openDataplane,
   removeOther,
@@ -158,7 +159,7 @@ async function runAgent(
       networking.onResource(update);
     },
     onSynced: () => networking.onSynced(),
-    problems: () => networking.problems(),
+    problems: () => [...networking.problems(), ...dataplaneProblems(dataplane)],
   });
   await using flows = observeFlows({ dataplane, rules: agent.rules, hostname, values, log });
   using watch = new ConfigurationWatch({

@@ -430,6 +430,11 @@ export class IptablesDataplane implements Dataplane {
     return ifindex === null ? null : { ifindex, gateway: nextHop };
   }
 
+  /** What this kernel cannot do though it is wanted, a line each. */
+  problems(): readonly string[] {
+    return this.#tunnel.lack === null ? [] : [this.#tunnel.lack];
+  }
+
   /** Of all IP sets that are wanted. */
   get memberCount(): number {
     return this.#sets.memberCount;

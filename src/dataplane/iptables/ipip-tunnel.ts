@@ -1,5 +1,6 @@
 /** IP-in-IP of this host on the kernel's own device: whether a pool wants it, and where its routes lead. */
 import { errorMessage } from '../../base/error.js';
+import { ERRNO, isNetlinkErrno } from '../../kernel/kernel-error.js';
 import type { NetlinkConnection } from '../../kernel/netlink/connection.js';
 import type { DesiredLocalHost, DesiredRoute } from '../../model/desired.js';
 import type { InterfaceMonitor } from '../interface-monitor.js';
@@ -24,6 +25,7 @@ export class IpipTunnel {
   #device: { readonly ifindex: number; readonly address: string | undefined } | null = null;
   /** What it was last brought in order for; '': it is to be looked at. */
   #arranged = '';
+  #lack: string | null = null;
 
   constructor(parts: IpipTunnelParts) {
     this.#parts = parts;
@@ -31,6 +33,11 @@ export class IpipTunnel {
 
   queueResync(): void {
     this.#arranged = '';
+  }
+
+  /** What this kernel cannot do; null: nothing that is wanted. */
+  get lack(): string | null {
+    return this.#lack;
   }
 
   /** Whether there is one that routes can lead to. */
@@ -46,11 +53,17 @@ export class IpipTunnel {
     const arranged = JSON.stringify(wanted);
     if (arranged === this.#arranged && (wanted === null || isThere)) return null;
     try {
+      this.#lack = null;
       await this.#arrange(wanted);
       this.#arranged = arranged;
       return null;
     } catch (error) {
       this.#device = null;
+      if (isNetlinkErrno(error, ERRNO.EOPNOTSUPP)) {
+        // Trying again changes nothing, and policy is in force without it.
+        this.#lack = `a pool wants IP-in-IP and this kernel has no device for it (module ipip): workloads of other hosts are not reached`;
+        return null;
+      }
       return `IP-in-IP device ${IPIP_DEVICE}: ${errorMessage(error)}`;
     }
   }
