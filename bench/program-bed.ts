@@ -117,6 +117,8 @@ export class ProgramBed implements Disposable {
       pins: new Pins(`/sys/fs/bpf/mgyns-${process.pid}-never-made`),
       sizes: { ...INITIAL_SIZES, ...options.sizes },
       conntrackEntries: options.conntrackEntries ?? 65_536,
+      // Asked, and never used up.
+      conntrackQuota: 0xffff_ffff,
       hz: await tickRate(),
       log: silentLog,
       config: {

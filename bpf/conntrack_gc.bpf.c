@@ -77,6 +77,45 @@ static __always_inline void mgy_tell_live(const void *key, struct mgy_ct_val *ct
 	__sync_fetch_and_or(&ct->flags, MGY_CT_TOLD);
 }
 
+static __always_inline void mgy_quota_count(const struct mgy_ct_val *ct)
+{
+	int orig_b = !!(ct->flags & MGY_CT_ORIG_B);
+	__u32 who = mgy_quota_of(orig_b ? ct->if_ba : ct->if_ab, orig_b ? ct->if_ab : ct->if_ba, ct->flags);
+	struct mgy_quota first = {}, *quota;
+
+	if (!who || !mgy_config.quota)
+		return;
+	quota = bpf_map_lookup_elem(&mgy_quota_v1, &who);
+	if (quota) {
+		quota->counted++;
+		return;
+	}
+	/* The quotas are younger than the connection: programs of another agent let it through. */
+	first.counted = 1;
+	bpf_map_update_elem(&mgy_quota_v1, &who, &first, BPF_NOEXIST);
+}
+
+static long mgy_quota_begin(void *map, const __u32 *who, struct mgy_quota *quota, void *none)
+{
+	(void)map, (void)who, (void)none;
+	quota->counted = 0;
+	quota->before = MGY_READ_ONCE(quota->used);
+	return 0;
+}
+
+/* What came since the sweep began may have been counted, too: too much until the next sweep, never too little. */
+static long mgy_quota_end(void *map, const __u32 *who, struct mgy_quota *quota, void *none)
+{
+	__u32 used = quota->counted + MGY_READ_ONCE(quota->used) - quota->before;
+
+	(void)none;
+	if (used)
+		MGY_WRITE_ONCE(quota->used, used);
+	else
+		bpf_map_delete_elem(map, who);
+	return 0;
+}
+
 /*
  * The difference is signed: another CPU may have written a later time than `now`. A packet may refresh an
  * entry between the test and the removal; the next one then opens it again, by policy.
@@ -89,6 +128,7 @@ static __always_inline long mgy_sweep_one(void *map, const void *key, __u8 proto
 	args->scanned++;
 	if (idle <= (__s32)mgy_timeout(proto, MGY_READ_ONCE(ct->flags))) {
 		args->live++;
+		mgy_quota_count(ct);
 		if (args->tell)
 			mgy_tell_live(key, ct, args, v6);
 		return 0;
@@ -122,8 +162,10 @@ int mgy_gc(struct mgy_gc_args *args)
 	count.now = mgy_now();
 	count.tell = args->tell;
 	count.since = args->since;
+	bpf_for_each_map_elem(&mgy_quota_v1, mgy_quota_begin, &count, 0);
 	bpf_for_each_map_elem(&mgy_ct4_v1, mgy_sweep4, &count, 0);
 	bpf_for_each_map_elem(&mgy_ct6_v1, mgy_sweep6, &count, 0);
+	bpf_for_each_map_elem(&mgy_quota_v1, mgy_quota_end, &count, 0);
 	*args = count;
 	return 0;
 }

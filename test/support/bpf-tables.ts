@@ -107,6 +107,7 @@ export class BpfTables implements Disposable {
       // Nothing is ever pinned there.
       pins: new Pins(`/sys/fs/bpf/margay-verdicts-${process.pid}`),
       sizes: SIZES,
+      conntrackQuota: 0,
       config: {
         ...{ acceptToHost: false, logDrops: false, account: false, markSeen: 0, vxlanPort: 4789 },
         ...{

@@ -265,6 +265,19 @@ struct mgy_ct_val {
 };
 _Static_assert(sizeof(struct mgy_ct_val) == 64, "mgy_ct_val is ABI: bump the map's version");
 
+/*
+ * Connections of one workload in both tables, by the number of its interface: those it opened, and under
+ * MGY_QUOTA_OPENED_TO | number those that others opened to it.
+ */
+#define MGY_QUOTA_OPENED_TO 0x80000000u
+struct mgy_quota {
+	__u32 used;    /* grows with each new connection; the collector puts it right */
+	__u32 before;  /* the collector's: `used` when its sweep began */
+	__u32 counted; /* the collector's: found so far */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct mgy_quota) == 16, "mgy_quota is ABI: bump the map's version");
+
 /* Every layout of mgy_ct_val begins with these bytes: what an agent of another version needs to know of a connection. */
 #define MGY_CT_KEPT 64
 _Static_assert(sizeof(struct mgy_ct_val) >= MGY_CT_KEPT, "what is kept is in every layout");
@@ -308,6 +321,7 @@ enum mgy_reason {
 	MGY_DROP_TUNNEL_ECN,    /* congestion marked outside, inside unable to carry it */
 	MGY_DROP_TUNNEL_NONE,   /* for the tunnel, but of no host's range */
 	MGY_DROP_TUNNEL_SIZE,   /* no room for the outer header */
+	MGY_DROP_CT_QUOTA,      /* its workload has as many connections as one may have */
 	MGY_REASON_MAX = 64,
 };
 
@@ -402,7 +416,8 @@ struct mgy_config {
 	__u32 kernel_conntrack; /* 1: the kernel has bpf_skb_ct_lookup() */
 	__u32 timeout_fragment; /* the ports of a datagram are remembered for this long */
 	__u32 migrate;         /* 1: connections may be in the tables of an earlier agent */
-	__u32 pad[3];
+	__u32 quota;           /* connections that one workload may have; 0: as many as there is room for */
+	__u32 pad[2];
 };
 _Static_assert(sizeof(struct mgy_config) == 96, "mgy_config is ABI");
 

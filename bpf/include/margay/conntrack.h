@@ -151,9 +151,40 @@ static __always_inline struct mgy_ct_val *mgy_ct_find(const struct mgy_pkt *pkt,
 }
 
 /*
+ * Whose quota a connection is part of, 0: nobody's. Who opened it bears it, so that nobody can use up what another has;
+ * what comes from elsewhere is borne by the workload it is meant for, apart from what that opens itself. `from` and
+ * `back` are the interfaces that packets of the opening direction and replies come in by.
+ */
+static __always_inline __u32 mgy_quota_of(__u32 from, __u32 back, __u32 flags)
+{
+	if (from)
+		return from;
+	return back && !(flags & MGY_CT_HOST) ? MGY_QUOTA_OPENED_TO | back : 0;
+}
+
+/* False: the quota is used up. Several CPUs at the limit may each take one more. */
+mgy_global int mgy_quota_take(__u32 who)
+{
+	struct mgy_quota first = {}, *quota;
+
+	if (!who || !mgy_config.quota)
+		return 1;
+	quota = bpf_map_lookup_elem(&mgy_quota_v1, &who);
+	if (!quota) {
+		first.used = 1;
+		bpf_map_update_elem(&mgy_quota_v1, &who, &first, BPF_NOEXIST);
+		return 1;
+	}
+	if (MGY_READ_ONCE(quota->used) >= mgy_config.quota)
+		return 0;
+	__sync_fetch_and_add(&quota->used, 1);
+	return 1;
+}
+
+/*
  * Stores a verdict. `ct` is the flow's entry if it goes on in its original direction, which is brought up
  * to date in place; NULL makes a new entry, replacing one that is finished or stale.
- * Returns MGY_OK_NEW or MGY_DROP_CT_FULL.
+ * Returns MGY_OK_NEW, MGY_DROP_CT_FULL or MGY_DROP_CT_QUOTA.
  */
 static __always_inline enum mgy_reason mgy_ct_put(const struct mgy_pkt *pkt, struct mgy_ct_val *ct,
 						       const struct mgy_ct_new *new, const int v6)
@@ -168,6 +199,8 @@ static __always_inline enum mgy_reason mgy_ct_put(const struct mgy_pkt *pkt, str
 		mgy_ct_touch(pkt, ct);
 		return MGY_OK_NEW;
 	}
+	if (!mgy_quota_take(mgy_quota_of(new->from, new->back_from, new->flags)))
+		return MGY_DROP_CT_QUOTA;
 	mgy_ct_paths(pkt, &val, new);
 	val.flags = new->flags | (pkt->ba ? MGY_CT_ORIG_B : 0);
 	val.created = mgy_now();

@@ -67,6 +67,15 @@ struct {
 	__type(value, struct mgy_ct_val);
 } mgy_ct6_v1 __weak SEC(".maps");
 
+/* Of workloads with connections. What finds no room in it has no quota. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct mgy_quota);
+} mgy_quota_v1 __weak SEC(".maps");
+
 /* The oldest makes room: a flood of first fragments costs other fragmented datagrams, nothing else. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

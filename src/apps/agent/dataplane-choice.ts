@@ -185,6 +185,7 @@ function openEbpf({ values, bpfDir, leavePlainRoutes, log }: OpenOptions): Promi
     interfaceExclude: values.InterfaceExclude,
     leavePlainRoutes,
     conntrackEntries: values.BPFMapSizeConntrack,
+    conntrackQuota: Math.ceil((values.BPFMapSizeConntrack * values.ConntrackQuotaPercent) / 100),
     connectionsEveryMs: values.FlowLogsFlushInterval,
     refreshEveryMs: values.RouteRefreshInterval,
     ...(values.BPFAttachType === 'TC' ? { attach: 'clsact' as const } : {}),

@@ -159,6 +159,11 @@ export const PARAMETERS = {
     'insert',
     "Whether the iptables dataplane's jumps stand before or after the rules of others.",
   ),
+  ConntrackQuotaPercent: parameter(
+    integer(1, 100),
+    25,
+    'eBPF: share of the table of connections that those opened by one workload can take, and as much for those opened to it.',
+  ),
   Dataplane: parameter(oneOf('auto', 'ebpf', 'iptables'), 'auto', 'Which dataplane enforces.'),
   DefaultEndpointToHostAction: parameter(
     oneOf('Drop', 'Accept', 'Return'),

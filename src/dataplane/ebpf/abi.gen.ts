@@ -16,6 +16,7 @@ export const MGY_FAILSAFES = 1024;
 export const MGY_FAILSAFE_PORT_BITS = 32;
 export const MGY_FAILSAFE_NET_BITS = 64;
 export const MGY_FWD_SHIFT = 28;
+export const MGY_QUOTA_OPENED_TO = 2147483648;
 export const MGY_CT_KEPT = 64;
 export const MGY_HIT_SLOTS = 65536;
 export const MGY_HIT_MASK = 65535;
@@ -125,6 +126,7 @@ export const MGY_DROP_TUNNEL_SOURCE = 33;
 export const MGY_DROP_TUNNEL_ECN = 34;
 export const MGY_DROP_TUNNEL_NONE = 35;
 export const MGY_DROP_TUNNEL_SIZE = 36;
+export const MGY_DROP_CT_QUOTA = 37;
 export const MGY_REASON_MAX = 64;
 
 /** enum mgy_event_kind */
@@ -172,6 +174,7 @@ export const REASON_LABELS = [
   'drop-tunnel-ecn',
   'drop-tunnel-none',
   'drop-tunnel-size',
+  'drop-ct-quota',
 ] as const;
 
 /** struct mgy_node: size and offsets in bytes. */
@@ -369,6 +372,17 @@ export const mgyCtVal = {
   },
 } as const;
 
+/** struct mgy_quota: size and offsets in bytes. */
+export const mgyQuota = {
+  size: 16,
+  offset: {
+    used: 0,
+    before: 4,
+    counted: 8,
+    pad: 12,
+  },
+} as const;
+
 /** struct mgy_counter: size and offsets in bytes. */
 export const mgyCounter = {
   size: 16,
@@ -461,7 +475,8 @@ export const mgyConfig = {
     kernel_conntrack: 72,
     timeout_fragment: 76,
     migrate: 80,
-    pad: 84,
+    quota: 84,
+    pad: 88,
   },
 } as const;
 

@@ -36,6 +36,8 @@ export interface EbpfDataplaneOptions {
   readonly interfacePrefixes: readonly string[];
   readonly interfaceExclude: readonly string[];
   readonly conntrackEntries: number;
+  /** How many of them one workload may open, and how many may be opened to it. Default: no bound but the table. */
+  readonly conntrackQuota?: number;
   readonly config: ProgramConfig;
   readonly log: Log;
   /** A routing daemon has the routes between hosts whose packets travel as they are. Default: false. */
@@ -132,11 +134,12 @@ export class EbpfDataplane implements Dataplane {
    * except that workload interfaces without any program are closed.
    */
   static async open(options: EbpfDataplaneOptions): Promise<EbpfDataplane> {
-    const { config, conntrackEntries, log, sizes = INITIAL_SIZES } = options;
+    const { config, conntrackEntries, conntrackQuota = 0, log, sizes = INITIAL_SIZES } = options;
     const pins = new Pins(options.bpfDir);
     pins.prepare();
     enableForwarding({ ipv6: config.ipv6 });
-    const base = { pins, config, conntrackEntries, log, hz: await tickRate() };
+    const hz = await tickRate();
+    const base = { pins, config, conntrackEntries, conntrackQuota, log, hz };
     const generation = await Generation.load({ ...base, sizes });
     const connection = NetlinkConnection.open();
     let dataplane: EbpfDataplane | undefined;

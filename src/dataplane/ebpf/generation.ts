@@ -104,6 +104,8 @@ export interface GenerationOptions {
   readonly sizes: TableSizes;
   readonly config: ProgramConfig;
   readonly conntrackEntries: number;
+  /** Of one workload, those it opens and, apart from them, those opened to it; 0: no bound of its own. */
+  readonly conntrackQuota: number;
   /** Kernel ticks per second. */
   readonly hz: number;
   /** Of a generation of this process; default: what is pinned. */
@@ -133,7 +135,11 @@ const NEXT_HOPS = 65_536;
 /** struct mgy_config: words in host order. Timeouts are in units of 64 ticks, at least one. */
 function encodeConfig(
   { timeoutsMs, ...config }: ProgramConfig,
-  { hz, migrate }: { readonly hz: number; readonly migrate: boolean },
+  {
+    hz,
+    migrate,
+    quota,
+  }: { readonly hz: number; readonly migrate: boolean; readonly quota: number },
 ): Uint8Array {
   const ticks = (ms: number): number => Math.max(1, Math.round((ms * hz) / 1000 / 64));
   const words = new Uint32Array(mgyConfig.size / 4);
@@ -157,6 +163,7 @@ function encodeConfig(
     timeout_fragment: ticks(FRAGMENT_MS),
     kernel_conntrack: hasFeature('bpf-conntrack') ? 1 : 0,
     migrate: migrate ? 1 : 0,
+    quota,
   };
   for (const [name, value] of Object.entries(fields))
     words[mgyConfig.offset[name as keyof typeof mgyConfig.offset] / 4] = value;
@@ -254,7 +261,8 @@ export class Generation implements Disposable {
       }
       object.setMaxEntries('mgy_events_v2', EVENT_BYTES);
       const migrate = old.size > 0;
-      object.setGlobals('.rodata', encodeConfig(options.config, { hz: options.hz, migrate }));
+      const { hz, conntrackQuota: quota } = options;
+      object.setGlobals('.rodata', encodeConfig(options.config, { hz, migrate, quota }));
       if (!hasFeature(NETFILTER_FEATURE)) {
         for (const name of Object.values(STACK_PROGRAMS)) object.setAutoload(name, false);
       }
