@@ -20,14 +20,26 @@ const KINDS = [
 
 type Objects = ReadonlyMap<string, Resource>;
 
+/** Kubernetes' own label of nodes that take no traffic for services from outside. */
+const EXCLUDED_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers';
+
+export interface BgpOptions {
+  /** USE_POD_CIDR: addresses come from the ranges that the Node has, and not from blocks. */
+  readonly usesPodCidrs?: boolean;
+  /** CALICO_ADVERTISE_CLUSTER_IPS: ranges besides those of BGPConfiguration. */
+  readonly clusterIps?: readonly string[];
+}
+
 export class BgpCalculator {
   readonly #hostname: string;
+  readonly #options: BgpOptions;
   readonly #objects: ReadonlyMap<string, Map<string, Resource>> = new Map(
     KINDS.map((kind) => [kind, new Map<string, Resource>()]),
   );
 
-  constructor(hostname: string) {
+  constructor(hostname: string, options: BgpOptions = {}) {
     this.#hostname = hostname;
+    this.#options = options;
   }
 
   /** Whether the picture may be another now. */
@@ -79,8 +91,9 @@ export class BgpCalculator {
       ...(listenPort === undefined ? {} : { listenPort }),
       bindsToAddress: configuration.bindMode === 'NodeIP',
       pools: this.#pools(),
-      blocks: this.#blocks(),
-      services: servicesOf(configuration),
+      blocks: this.#options.usesPodCidrs ? this.#podCidrs() : this.#blocks(),
+      services: servicesOf(configuration, own, this.#options.clusterIps ?? []),
+      reflectedServices: own.cluster === undefined ? [] : outsideRanges(configuration),
       advertisements: advertisementsOf(configuration),
       ignoredInterfaces: configuration.ignoredInterfaces ?? [],
       peers,
@@ -134,6 +147,12 @@ export class BgpCalculator {
     return found.sort();
   }
 
+  #podCidrs(): readonly string[] {
+    const status = this.#of('Node').get(this.#hostname)?.status ?? {};
+    const { podCIDRs = [] } = status as { readonly podCIDRs?: readonly string[] };
+    return podCIDRs.flatMap((text) => parseCidr(text)?.toString() ?? []).sort();
+  }
+
   #stateOf(cidr: string): string {
     const name = affinityName({ host: this.#hostname, cidr });
     const spec = this.#of('BlockAffinity').get(name)?.spec as { readonly state?: string };
@@ -172,13 +191,27 @@ function debugOf(severity: string | undefined): DesiredBgp['debug'] {
   return isQuiet ? 'none' : 'states';
 }
 
-function servicesOf(configuration: BGPConfigurationSpec): readonly string[] {
-  const { serviceClusterIPs, serviceExternalIPs, serviceLoadBalancerIPs } = configuration;
-  const ranges = [serviceClusterIPs, serviceExternalIPs, serviceLoadBalancerIPs].flatMap(
-    (list) => list ?? [],
-  );
-  return [...new Set(ranges.map(({ cidr }) => cidr))].sort();
+type Ranges = readonly { readonly cidr: string }[] | undefined;
+const cidrsOf = (...lists: readonly Ranges[]): readonly string[] =>
+  lists.flatMap((list) => (list ?? []).map(({ cidr }) => cidr));
+
+/** What every host tells; of services' own addresses, only those that take traffic for them (spec/bgp.md 8). */
+function servicesOf(
+  configuration: BGPConfigurationSpec,
+  own: BgpNode,
+  clusterIps: readonly string[],
+): readonly string[] {
+  const isExcluded = own.labels[EXCLUDED_LABEL] === 'true';
+  const cluster = isExcluded ? [] : [...cidrsOf(configuration.serviceClusterIPs), ...clusterIps];
+  // Without aggregation balancers' addresses are told one by one, as Services have them.
+  const { serviceExternalIPs, serviceLoadBalancerAggregation: aggregation } = configuration;
+  const outside =
+    aggregation === 'Disabled' ? cidrsOf(serviceExternalIPs) : outsideRanges(configuration);
+  return [...new Set([...cluster, ...outside])].sort();
 }
+
+const outsideRanges = (configuration: BGPConfigurationSpec): readonly string[] =>
+  cidrsOf(configuration.serviceExternalIPs, configuration.serviceLoadBalancerIPs);
 
 function advertisementsOf(configuration: BGPConfigurationSpec): DesiredBgp['advertisements'] {
   const byName = new Map(configuration.communities?.map(({ name, value }) => [name, value]));

@@ -62,8 +62,10 @@ export interface DesiredBgp {
   readonly pools: readonly DesiredBgpPool[];
   /** Of this host. */
   readonly blocks: readonly string[];
-  /** Service ranges that every host tells. */
+  /** Service ranges that this host tells. */
   readonly services: readonly string[];
+  /** Ranges of services whose routes a route reflector passes on. */
+  readonly reflectedServices: readonly string[];
   readonly advertisements: readonly DesiredAdvertisement[];
   readonly ignoredInterfaces: readonly string[];
   readonly peers: readonly DesiredPeer[];

@@ -45,7 +45,7 @@ describe('passwords', () => {
     ['has two lines', 'a\nb', 'printable ASCII'],
     ['is too long for the kernel', 'x'.repeat(81), 'printable ASCII'],
   ])('a peer whose password %s is left out, not left open', (_, text, why) => {
-    const { peers, problems } = pictureOf('n1', [...CLUSTER, off, tor], says(text));
+    const { peers, problems } = pictureOf('n1', [...CLUSTER, off, tor], { secret: says(text) });
     expect(peers).toEqual([]);
     expect(problems).toEqual([expect.stringContaining(`BGPPeer(a) is left out: its password`)]);
     expect(problems[0]).toContain(why);

@@ -222,6 +222,43 @@ describe('what is told to peers', () => {
     expect(text).toContain('if net ~ [ 10.96.0.0/12+ ] then bgp_community.add((64512,300));');
     expect(text).toContain('if net ~ [ 10.96.0.0/12+ ] then bgp_large_community.add((1,2,3));');
   });
+
+  test('services of the cluster by hosts that take traffic for them, of balancers as ranges or one by one', () => {
+    const label = { 'node.kubernetes.io/exclude-from-external-load-balancers': 'true' };
+    const services = (spec: object = {}): readonly Named[] => [
+      ...CLUSTER,
+      node('n2', 9, {}, label),
+      node('m1', 5, { routeReflectorClusterID: '244.0.0.1' }),
+      configuration({
+        serviceClusterIPs: [{ cidr: '10.96.0.0/12' }],
+        serviceExternalIPs: [{ cidr: '198.51.100.0/24' }],
+        serviceLoadBalancerIPs: [{ cidr: '203.0.113.0/24' }],
+        ...spec,
+      }),
+    ];
+    const outside = ['198.51.100.0/24', '203.0.113.0/24'];
+    expect(pictureOf('n1', services()).services).toEqual(['10.96.0.0/12', ...outside]);
+    expect(pictureOf('n2', services()).services).toEqual(outside);
+    const single = services({ serviceLoadBalancerAggregation: 'Disabled' });
+    expect(pictureOf('n2', single).services).toEqual(['198.51.100.0/24']);
+    const more = pictureOf('n1', single, { clusterIps: ['10.32.0.0/24'] });
+    expect(more.services).toEqual(['10.32.0.0/24', '10.96.0.0/12', '198.51.100.0/24']);
+    // A reflector passes on what others tell of them.
+    const passes = 'if net ~ [ 198.51.100.0/24+, 203.0.113.0/24+ ] then accept;';
+    expect(render('m1', single)).toContain(passes);
+    expect(render('n1', single)).not.toContain(passes);
+  });
+
+  test("the Node's own ranges where there are no blocks", () => {
+    const [kind, name, spec] = node('n1', 7);
+    const own: Named = [kind, name, spec, {}, { podCIDRs: ['fd02::/64', '10.244.1.0/24'] }];
+    const text = render('n1', [...CLUSTER, own], { usesPodCidrs: true });
+    expect(text).toContain(
+      'protocol static blocks4 {\n  ipv4;\n  route 10.244.1.0/24 blackhole;\n}',
+    );
+    expect(text).toContain('protocol static blocks6 {\n  ipv6;\n  route fd02::/64 blackhole;\n}');
+    expect(text).not.toContain('192.168.1.0/26');
+  });
 });
 
 describe('this host', () => {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BgpCalculator } from '../../src/calc/bgp-calculator.js';
+import { BgpCalculator, type BgpOptions } from '../../src/calc/bgp-calculator.js';
 import type { SecretSource } from '../../src/calc/bgp-peers.js';
 import { renderBird } from '../../src/dataplane/routing/bird/render.js';
 import type { DesiredBgp } from '../../src/model/bgp.js';
@@ -27,21 +27,23 @@ export type Named = readonly [
   name: string,
   spec: object,
   labels?: Record<string, string>,
+  status?: object,
 ];
 
 /** What host `host` makes of these objects. */
 export function pictureOf(
   host: string,
   objects: readonly Named[],
-  secret?: SecretSource,
+  { secret, ...options }: Omit<RenderWith, 'routerId'> = {},
 ): DesiredBgp {
-  const calculator = new BgpCalculator(host);
-  for (const [kind, name, spec, labels = {}] of objects) {
+  const calculator = new BgpCalculator(host, options);
+  for (const [kind, name, spec, labels = {}, status] of objects) {
     const value: Resource = {
       apiVersion: 'projectcalico.org/v3',
       kind,
       metadata: { name, labels },
       spec,
+      ...(status === undefined ? {} : { status }),
     };
     calculator.onResource({ key: { kind, name }, value, revision: '1' });
   }
@@ -50,7 +52,7 @@ export function pictureOf(
   return picture;
 }
 
-export interface RenderWith {
+export interface RenderWith extends BgpOptions {
   readonly routerId?: string;
   readonly secret?: SecretSource;
 }
@@ -58,10 +60,10 @@ export interface RenderWith {
 export function render(
   host: string,
   objects: readonly Named[],
-  { routerId, secret }: RenderWith = {},
+  { routerId, ...more }: RenderWith = {},
 ) {
   const options = { nodeName: host, routerId, interfacePrefixes: ['cali', 'tap'] };
-  const text = renderBird(pictureOf(host, objects, secret), options);
+  const text = renderBird(pictureOf(host, objects, more), options);
   if (text === null) throw new Error('no configuration');
   checkByBird(text);
   return text;

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Log } from '../../base/log.js';
-import { BgpCalculator } from '../../calc/bgp-calculator.js';
+import { BgpCalculator, type BgpOptions } from '../../calc/bgp-calculator.js';
 import type { SecretSource } from '../../calc/bgp-peers.js';
 import { BirdDaemon } from '../../dataplane/routing/bird/daemon.js';
 import { renderBird } from '../../dataplane/routing/bird/render.js';
@@ -17,6 +17,7 @@ export interface BgpServiceOptions {
   /** CALICO_ROUTER_ID. */
   readonly routerId: string | undefined;
   readonly secret: SecretSource;
+  readonly bgp?: BgpOptions;
   readonly log: Log;
 }
 
@@ -39,7 +40,7 @@ export class BgpService {
 
   constructor(options: BgpServiceOptions) {
     this.#options = options;
-    this.#calculator = new BgpCalculator(options.hostname);
+    this.#calculator = new BgpCalculator(options.hostname, options.bgp);
     this.#bird = new BirdDaemon({
       dir: join(options.runDir, BIRD_DIR),
       log: options.log.child({ component: 'bgp' }),

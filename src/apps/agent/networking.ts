@@ -1,4 +1,5 @@
 /** This host's place among the others: its Node, its end of tunnels, its routing daemon, as one thing to start and follow. */
+import { parseCidr } from '../../base/net/cidr.js';
 import type { ResourceUpdate } from '../../model/update.js';
 import { BgpService } from './bgp-service.js';
 import { type NodeOptions, NodeStartUp } from './node/start-up.js';
@@ -9,6 +10,10 @@ export interface NetworkingOptions extends Omit<NodeOptions, 'addresses'> {
   readonly runDir: string;
   readonly interfacePrefixes: readonly string[];
 }
+
+/** Ranges after commas; what is none is left out. */
+const clusterIpsOf = (text: string): readonly string[] =>
+  text.split(',').flatMap((word) => parseCidr(word.trim())?.toString() ?? []);
 
 export class Networking {
   readonly #node: NodeStartUp;
@@ -21,7 +26,12 @@ export class Networking {
     const routerId = environment['CALICO_ROUTER_ID'];
     if (this.#node.backend === 'bird') {
       const secret = secretFiles(environment['MARGAY_SECRETS_DIR'] || SECRETS_DIR);
-      this.#bgp = new BgpService({ hostname, log, runDir, interfacePrefixes, routerId, secret });
+      const bgp = {
+        usesPodCidrs: environment['USE_POD_CIDR']?.toLowerCase() === 'true',
+        clusterIps: clusterIpsOf(environment['CALICO_ADVERTISE_CLUSTER_IPS'] ?? ''),
+      };
+      const own = { hostname, log, runDir, interfacePrefixes, routerId, secret, bgp };
+      this.#bgp = new BgpService(own);
     }
   }
 

@@ -90,7 +90,7 @@ export interface Session {
   /** 'up', 'start', 'down'. */
   readonly state: string;
   readonly since: string;
-  /** 'Established', 'Connect ...': BGP's own state and why. */
+  /** 'Established', 'Active Socket: Connection refused': BGP's own state and why. */
   readonly info: string;
 }
 
@@ -103,6 +103,7 @@ export function sessionsOf(replies: readonly Reply[]): readonly Session[] {
     const bare = address.replace(/_port_\d+$/, '');
     const isIp4 = /^\d+_\d+_\d+_\d+$/.test(bare);
     const ip = bare.replaceAll('_', isIp4 ? '.' : ':');
-    return [{ name, kind: kind as Session['kind'], ip, state, since, info: info.trim() }];
+    const words = info.trim().replaceAll(/\s+/g, ' ');
+    return [{ name, kind: kind as Session['kind'], ip, state, since, info: words }];
   });
 }

@@ -160,6 +160,7 @@ function exportFilter(bgp: DesiredBgp, family: IpFamily): string {
     cidrs.filter((cidr) => familyOf(cidr) === family);
   const blocks = own(bgp.blocks);
   const services = own(bgp.services);
+  const reflected = own(bgp.reflectedServices);
   const exact = (cidrs: readonly string[]): string => `[ ${cidrs.join(', ')} ]`;
   return [
     `function mark${family}() {`,
@@ -179,6 +180,7 @@ function exportFilter(bgp: DesiredBgp, family: IpFamily): string {
     ...(services.length === 0
       ? []
       : [`  if source = RTS_STATIC && net ~ ${exact(services)} then accept;`]),
+    ...(reflected.length === 0 ? [] : [`  if net ~ ${prefixSet(reflected)} then accept;`]),
     `  if net ~ POOLS${family} then accept;`,
     '  reject;',
     '}',
