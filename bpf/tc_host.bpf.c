@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /* Host interfaces with Ethernet headers. Host traffic and traffic in transit are not ours to judge. */
 #include <margay/fragment.h>
+#include <margay/scratch.h>
 #include <margay/tracked.h>
 #include <margay/verdict.h>
 
@@ -136,33 +137,28 @@ static __always_inline int mgy_from_net_ip(struct __sk_buff *skb, const struct m
 
 mgy_global int mgy_from_net6(struct __sk_buff *skb)
 {
-	struct mgy_pkt6 pkt = {};
-	enum mgy_reason parsed = mgy_parse_ip6(skb, &pkt);
+	struct mgy_pkt6 *pkt = mgy_empty_pkt6();
+	enum mgy_reason parsed;
 
+	if (!pkt)
+		return mgy_drop(skb, MGY_DROP_SHORT);
+	parsed = mgy_parse_ip6(skb, pkt);
 	if (mgy_unlikely(parsed == MGY_DROP_FRAGMENT))
-		parsed = mgy_fragment6(skb, &pkt);
+		parsed = mgy_fragment6(skb, pkt);
 	/* The host's own affair; no workload hears of it from another link. */
-	if (pkt.pkt.kind == MGY_KIND_NEIGHBOR && parsed == MGY_OK_PASS)
+	if (pkt->pkt.kind == MGY_KIND_NEIGHBOR && parsed == MGY_OK_PASS)
 		parsed = MGY_DROP_SCOPE;
-	if (parsed == MGY_OK_PASS && pkt.pkt.proto == MGY_IPIP && mgy_is_stray_tunnel6(&pkt))
+	if (parsed == MGY_OK_PASS && pkt->pkt.proto == MGY_IPIP && mgy_is_stray_tunnel6(pkt))
 		return mgy_drop(skb, MGY_DROP_TUNNEL_PEER);
-	return mgy_from_net_ip(skb, &pkt.pkt, parsed, 0, 1);
-}
-
-/* An IPv4 packet, as it came or out of a tunnel. */
-mgy_global int mgy_ip4_from_net(struct __sk_buff *skb, __u32 tunnel)
-{
-	struct mgy_pkt pkt = {};
-	enum mgy_reason parsed = mgy_parse_ip4(skb, &pkt);
-
-	if (mgy_unlikely(parsed == MGY_DROP_FRAGMENT))
-		parsed = mgy_fragment4(skb, &pkt);
-	return mgy_from_net_ip(skb, &pkt, parsed, tunnel, 0);
+	return mgy_from_net_ip(skb, &pkt->pkt, parsed, 0, 1);
 }
 
 SEC("tcx/ingress")
 int mgy_from_net(struct __sk_buff *skb)
 {
+	enum mgy_reason parsed;
+	struct mgy_pkt pkt = {};
+	__u32 tunnel = 0;
 	__u16 type;
 	int action;
 
@@ -172,14 +168,19 @@ int mgy_from_net(struct __sk_buff *skb)
 	type = mgy_eth_type(skb);
 	if (mgy_unlikely(type != MGY_ETH_IP4))
 		return type == MGY_ETH_IP6 && mgy_config.ipv6 ? mgy_from_net6(skb) : mgy_pass(skb, MGY_OK_PASS);
-	action = mgy_is_ipip(skb) ? mgy_decap(skb) : MGY_OK_PASS;
-	/* Somebody else's tunnel packet is a packet like any other. */
-	if (action == MGY_OK_PASS)
-		return mgy_ip4_from_net(skb, 0);
-	if (action != MGY_OK_TUNNEL)
-		return mgy_drop(skb, action);
-	action = mgy_ip4_from_net(skb, MGY_FROM_TUNNEL);
-	return action == MGY_TC_PASS ? mgy_tunnel_to_stack(skb) : action;
+	if (mgy_is_ipip(skb)) {
+		action = mgy_decap(skb);
+		/* Somebody else's tunnel packet is a packet like any other. */
+		if (action == MGY_OK_TUNNEL)
+			tunnel = MGY_FROM_TUNNEL;
+		else if (action != MGY_OK_PASS)
+			return mgy_drop(skb, action);
+	}
+	parsed = mgy_parse_ip4(skb, &pkt);
+	if (mgy_unlikely(parsed == MGY_DROP_FRAGMENT))
+		parsed = mgy_fragment4(skb, &pkt);
+	action = mgy_from_net_ip(skb, &pkt, parsed, tunnel, 0);
+	return tunnel && action == MGY_TC_PASS ? mgy_tunnel_to_stack(skb) : action;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -2,6 +2,7 @@
 /* Both directions of a workload's host-side interface. */
 #include <margay/arp.h>
 #include <margay/fragment.h>
+#include <margay/scratch.h>
 #include <margay/verdict.h>
 
 /*
@@ -104,45 +105,39 @@ static mgy_noinline int mgy_neighbor_from_wl(struct __sk_buff *skb, const struct
 
 mgy_global int mgy_from_wl6(struct __sk_buff *skb)
 {
-	struct mgy_pkt6 pkt = {};
-	enum mgy_reason reason = mgy_parse_ip6(skb, &pkt);
+	struct mgy_pkt6 *pkt = mgy_empty_pkt6();
+	enum mgy_reason reason = pkt ? mgy_parse_ip6(skb, pkt) : MGY_DROP_SHORT;
 
 	if (mgy_unlikely(reason == MGY_DROP_FRAGMENT))
-		reason = mgy_fragment6(skb, &pkt);
-	if (mgy_unlikely(reason != MGY_OK_PASS))
+		reason = mgy_fragment6(skb, pkt);
+	if (mgy_unlikely(!pkt || reason != MGY_OK_PASS))
 		return mgy_drop(skb, reason);
-	if (mgy_unlikely(pkt.pkt.kind == MGY_KIND_NEIGHBOR))
-		return mgy_neighbor_from_wl(skb, &pkt);
+	if (mgy_unlikely(pkt->pkt.kind == MGY_KIND_NEIGHBOR))
+		return mgy_neighbor_from_wl(skb, pkt);
 	/* Whose it is cannot be told from an address that every workload has. */
-	if (mgy_unlikely(mgy_is_scoped(pkt.src)))
+	if (mgy_unlikely(mgy_is_scoped(pkt->src)))
 		return mgy_drop(skb, MGY_DROP_SCOPE);
-	return mgy_from_wl_ip(skb, &pkt.pkt, 1);
-}
-
-/* A frame of its own: the stack of 512 bytes is for IPv4 or IPv6, not for both. */
-static mgy_noinline int mgy_from_wl4(struct __sk_buff *skb)
-{
-	struct mgy_pkt pkt = {};
-	enum mgy_reason reason = mgy_parse_ip4(skb, &pkt);
-
-	if (mgy_unlikely(reason == MGY_DROP_FRAGMENT))
-		reason = mgy_fragment4(skb, &pkt);
-	if (mgy_unlikely(reason != MGY_OK_PASS))
-		return mgy_drop(skb, reason);
-	return mgy_from_wl_ip(skb, &pkt, 0);
+	return mgy_from_wl_ip(skb, &pkt->pkt, 1);
 }
 
 SEC("tcx/ingress")
 int mgy_from_wl(struct __sk_buff *skb)
 {
 	__u16 type = mgy_eth_type(skb);
+	struct mgy_pkt pkt = {};
+	enum mgy_reason reason;
 
 	if (mgy_unlikely(type != MGY_ETH_IP4)) {
 		if (type == MGY_ETH_IP6)
 			return mgy_config.ipv6 ? mgy_from_wl6(skb) : mgy_drop(skb, MGY_DROP_IPV6_OFF);
 		return type == MGY_ETH_ARP ? mgy_arp_from_wl(skb) : mgy_drop(skb, MGY_DROP_ETHERTYPE);
 	}
-	return mgy_from_wl4(skb);
+	reason = mgy_parse_ip4(skb, &pkt);
+	if (mgy_unlikely(reason == MGY_DROP_FRAGMENT))
+		reason = mgy_fragment4(skb, &pkt);
+	if (mgy_unlikely(reason != MGY_OK_PASS))
+		return mgy_drop(skb, reason);
+	return mgy_from_wl_ip(skb, &pkt, 0);
 }
 
 /* From a process of this host: allowed whatever policy says, and remembered, so that replies are too. */
@@ -216,6 +211,21 @@ mgy_global int mgy_new_to_wl(struct __sk_buff *skb, const struct mgy_pkt *pkt, s
 	return pkt ? mgy_new_to_wl_ip(skb, pkt, ct, 0) : mgy_drop(skb, MGY_DROP_SHORT);
 }
 
+mgy_global int mgy_host_to_wl6(struct __sk_buff *skb, const struct mgy_pkt6 *pkt, struct mgy_ct_val *ct)
+{
+	return pkt ? mgy_host_to_wl_ip(skb, &pkt->pkt, ct, 1) : mgy_drop(skb, MGY_DROP_SHORT);
+}
+
+mgy_global int mgy_error_to_wl6(struct __sk_buff *skb, const struct mgy_pkt6 *pkt)
+{
+	return pkt ? mgy_error_to_wl_ip(skb, &pkt->pkt, 1) : mgy_drop(skb, MGY_DROP_SHORT);
+}
+
+mgy_global int mgy_new_to_wl6(struct __sk_buff *skb, const struct mgy_pkt6 *pkt, struct mgy_ct_val *ct)
+{
+	return pkt ? mgy_new_to_wl_ip(skb, &pkt->pkt, ct, 1) : mgy_drop(skb, MGY_DROP_SHORT);
+}
+
 /*
  * May the entry let this packet reach the workload on skb->ifindex? Besides being established, the packet's
  * direction must lead here, and in the opening direction this workload's own policy must have been asked:
@@ -252,12 +262,12 @@ static __always_inline int mgy_to_wl_ip(struct __sk_buff *skb, const struct mgy_
 	struct mgy_ct_val *ct = mgy_ct_find(pkt, v6);
 
 	if (!skb->ingress_ifindex)
-		return v6 ? mgy_host_to_wl_ip(skb, pkt, ct, 1) : mgy_host_to_wl(skb, pkt, ct);
+		return v6 ? mgy_host_to_wl6(skb, MGY_PKT6(pkt), ct) : mgy_host_to_wl(skb, pkt, ct);
 	if (mgy_likely(ct && mgy_admits(skb, pkt, ct))) {
 		mgy_ct_touch(pkt, ct);
 		return mgy_pass(skb, MGY_OK_ESTABLISHED);
 	}
-	return v6 ? mgy_new_to_wl_ip(skb, pkt, ct, 1) : mgy_new_to_wl(skb, pkt, ct);
+	return v6 ? mgy_new_to_wl6(skb, MGY_PKT6(pkt), ct) : mgy_new_to_wl(skb, pkt, ct);
 }
 
 /* What carries the mark was counted where it came in. */
@@ -269,26 +279,34 @@ static __always_inline void mgy_count_once(struct __sk_buff *skb, struct mgy_pkt
 
 mgy_global int mgy_to_wl6(struct __sk_buff *skb)
 {
-	struct mgy_pkt6 pkt = {};
-	enum mgy_reason reason = mgy_parse_ip6(skb, &pkt);
+	struct mgy_pkt6 *pkt = mgy_empty_pkt6();
+	enum mgy_reason reason = pkt ? mgy_parse_ip6(skb, pkt) : MGY_DROP_SHORT;
 
 	if (mgy_unlikely(reason == MGY_DROP_FRAGMENT))
-		reason = mgy_fragment6(skb, &pkt);
-	if (mgy_unlikely(reason != MGY_OK_PASS))
+		reason = mgy_fragment6(skb, pkt);
+	if (mgy_unlikely(!pkt || reason != MGY_OK_PASS))
 		return mgy_odd_to_wl(skb, reason);
-	if (mgy_unlikely(pkt.pkt.kind == MGY_KIND_NEIGHBOR))
+	if (mgy_unlikely(pkt->pkt.kind == MGY_KIND_NEIGHBOR))
 		return skb->ingress_ifindex ? mgy_drop(skb, MGY_DROP_SCOPE) : mgy_pass(skb, MGY_OK_NEIGHBOR);
-	if (mgy_unlikely(pkt.pkt.kind == MGY_KIND_ERROR))
-		return mgy_error_to_wl_ip(skb, &pkt.pkt, 1);
-	mgy_count_once(skb, &pkt.pkt);
-	return mgy_to_wl_ip(skb, &pkt.pkt, 1);
+	if (mgy_unlikely(pkt->pkt.kind == MGY_KIND_ERROR))
+		return mgy_error_to_wl6(skb, pkt);
+	mgy_count_once(skb, &pkt->pkt);
+	return mgy_to_wl_ip(skb, &pkt->pkt, 1);
 }
 
-static mgy_noinline int mgy_to_wl4(struct __sk_buff *skb)
+SEC("tcx/egress")
+int mgy_to_wl(struct __sk_buff *skb)
 {
+	__u16 type = mgy_eth_type(skb);
 	struct mgy_pkt pkt = {};
-	enum mgy_reason reason = mgy_parse_ip4(skb, &pkt);
+	enum mgy_reason reason;
 
+	if (mgy_unlikely(type != MGY_ETH_IP4)) {
+		if (type == MGY_ETH_IP6)
+			return mgy_config.ipv6 ? mgy_to_wl6(skb) : mgy_drop(skb, MGY_DROP_IPV6_OFF);
+		return type == MGY_ETH_ARP ? mgy_pass(skb, MGY_OK_PASS) : mgy_drop(skb, MGY_DROP_ETHERTYPE);
+	}
+	reason = mgy_parse_ip4(skb, &pkt);
 	if (mgy_unlikely(reason == MGY_DROP_FRAGMENT))
 		reason = mgy_fragment4(skb, &pkt);
 	if (mgy_unlikely(reason != MGY_OK_PASS))
@@ -297,19 +315,6 @@ static mgy_noinline int mgy_to_wl4(struct __sk_buff *skb)
 		return mgy_error_to_wl(skb, &pkt);
 	mgy_count_once(skb, &pkt);
 	return mgy_to_wl_ip(skb, &pkt, 0);
-}
-
-SEC("tcx/egress")
-int mgy_to_wl(struct __sk_buff *skb)
-{
-	__u16 type = mgy_eth_type(skb);
-
-	if (mgy_unlikely(type != MGY_ETH_IP4)) {
-		if (type == MGY_ETH_IP6)
-			return mgy_config.ipv6 ? mgy_to_wl6(skb) : mgy_drop(skb, MGY_DROP_IPV6_OFF);
-		return type == MGY_ETH_ARP ? mgy_pass(skb, MGY_OK_PASS) : mgy_drop(skb, MGY_DROP_ETHERTYPE);
-	}
-	return mgy_to_wl4(skb);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

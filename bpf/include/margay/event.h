@@ -220,15 +220,33 @@ static __always_inline void mgy_see_ends(struct mgy_seen *seen, const struct mgy
 	}
 }
 
+/* In a frame of its own: the way to the table of IPv6 connections needs the room. */
+mgy_global int mgy_report6(struct __sk_buff *skb, const struct mgy_pkt6 *pkt, enum mgy_reason reason,
+			   const struct mgy_verdict *verdict)
+{
+	struct mgy_seen seen = {};
+
+	if (!pkt || !verdict)
+		return 0;
+	seen.ifindex = skb->ifindex;
+	seen.len = skb->len;
+	mgy_see_ends(&seen, &pkt->pkt, 1);
+	return mgy_report_seen(&seen, &pkt->pkt, reason, verdict);
+}
+
 /* `v6` is a constant where this is inlined: what the verifier lets us read depends on it. */
 static __always_inline void mgy_report(struct __sk_buff *skb, const struct mgy_pkt *pkt,
 				       enum mgy_reason reason, const struct mgy_verdict *verdict, const int v6)
 {
 	struct mgy_seen seen = {};
 
+	if (v6) {
+		mgy_report6(skb, MGY_PKT6(pkt), reason, verdict);
+		return;
+	}
 	seen.ifindex = skb->ifindex;
 	seen.len = skb->len;
-	mgy_see_ends(&seen, pkt, v6);
+	mgy_see_ends(&seen, pkt, 0);
 	mgy_report_seen(&seen, pkt, reason, verdict);
 }
 #endif

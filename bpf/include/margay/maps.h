@@ -6,6 +6,7 @@
 #ifndef MARGAY_MAPS_H
 #define MARGAY_MAPS_H
 #include <margay/config.h>
+#include <margay/parse6.h>
 
 #define MGY_ARRAY(name, entries, value_type)               \
 	struct {                                           \
@@ -116,6 +117,17 @@ struct {
 	__type(key, __u32);
 	__type(value, struct mgy_counter);
 } mgy_hits_v1 __weak SEC(".maps");
+
+/*
+ * Where an IPv6 packet is taken apart: too large for the stack, which the programs of all callers share. Programs on
+ * interfaces run one at a time on a CPU, with softirqs off; those of netfilter do not and have it on their stack.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mgy_pkt6);
+} mgy_pkt6_v1 __weak SEC(".maps");
 
 MGY_ARRAY(mgy_watch_v1, 1, __u64);
 MGY_ARRAY(mgy_quiet_v1, MGY_QUIET_SLOTS, struct mgy_quiet);
