@@ -27,13 +27,13 @@ const SLOW_DOWNS: readonly SlowDown[] = [
     replace: '	mgy_ct_find(pkt, v6);\n	ct = mgy_ct_find(pkt, v6);',
   },
   {
-    name: 'a scan of all objects for each change',
+    name: 'a scan of all endpoints for each change',
     notices: 'calc',
     file: 'src/calc/graph.ts',
     find: '  onResource(update: ResourceUpdate): void {',
     replace: `  readonly #names = new Set<string>();
   onResource(update: ResourceUpdate): void {
-    this.#names.add(update.key.name);
+    if (update.key.kind === 'WorkloadEndpoint') this.#names.add(update.key.name);
     let same = 0;
     if (this.#sync === 'told') for (const name of this.#names) if (name === update.key.name) same++;
     if (same > 1) return;`,
