@@ -26,10 +26,16 @@ static __always_inline int mgy_nf_result(struct sk_buff *skb, const struct mgy_p
 	return mgy_is_ok(reason) ? MGY_NF_ACCEPT : MGY_NF_DROP;
 }
 
-/* Tunnel packets between hosts of the cluster (spec/policy.md 8.1). */
+/* Tunnel packets between hosts of the cluster, if this one has tunnels (spec/policy.md 8.1). */
 static __always_inline int mgy_overlay(const struct mgy_pkt *pkt, int ingress, const int v6)
 {
-	if (pkt->proto != MGY_IPIP && !(pkt->proto == MGY_UDP && pkt->x == (__u16)mgy_config.vxlan_port))
+	const struct mgy_tunnel *tunnel;
+	__u32 zero = 0;
+
+	if (v6 || pkt->proto != MGY_IPIP)
+		return 0;
+	tunnel = bpf_map_lookup_elem(&mgy_tunnel_v1, &zero);
+	if (!tunnel || !MGY_READ_ONCE(tunnel->accept))
 		return 0;
 	return !!(mgy_known_end(pkt, ingress, v6) >> 32 & MGY_INFO_REMOTE_HOST);
 }

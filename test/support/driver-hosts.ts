@@ -83,13 +83,19 @@ function isAmbiguous(world: World, packet: WorldPacket): boolean {
   );
 }
 
+/** A host's process asks its own host and is translated to elsewhere: before that, the way out is the loopback. */
+function isAskedOfItself({ nodes }: World, { from, orig }: WorldPacket): boolean {
+  const own = Object.values(nodes[from.replace('host:', '')]?.ifaces ?? {}).flat();
+  return orig !== undefined && from.startsWith('host:') && own.includes(orig.ip);
+}
+
 /** What a kernel does not do, whatever the rules are: translate what is no connection, hear its own address. */
 export function isImpossible(world: World, packet: WorldPacket): boolean {
   const { source, protocol } = seenPacket(world, packet);
   const own = Object.values(world.nodes).flatMap(({ ifaces }) => Object.values(ifaces).flat());
   const isTranslatable = protocol === 6 || protocol === 17;
   return (
-    (packet.orig !== undefined && !isTranslatable) ||
+    (packet.orig !== undefined && (!isTranslatable || isAskedOfItself(world, packet))) ||
     (own.includes(source) && !packet.from.startsWith('host:'))
   );
 }
@@ -115,7 +121,7 @@ export function isElsewhereInEbpf(world: World, { from, to }: Hop, packet: World
   const isTunnelled = world.config.ipip === true && protocol === 4 && !source.includes(':');
   return (
     (packet.orig !== undefined && from?.startsWith('cali') === true) ||
-    (isRemote && (to === 'eth1' || (world.config.ipip === true && from === null))) ||
+    (isRemote && (to === 'eth1' || world.config.ipip === true)) ||
     (isTunnelled && to === null && Object.values(world.heps).some(({ iface }) => iface === '*'))
   );
 }
