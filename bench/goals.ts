@@ -1,6 +1,6 @@
 /** What the design wants to reach on this kind of machine (bench goals G1 to G15), against the figures of a run. */
 import type { CaseResult, Figure } from './case.js';
-import { formatFigure } from './figure-text.js';
+import { formatFigure, formatSpread } from './figure-text.js';
 
 interface Bound {
   /** '<case>: <figure>'. */
@@ -22,8 +22,12 @@ interface Goal {
 const atMost = (figure: string, limit: number): Bound => ({ figure, limit, better: 'lower' });
 const atLeast = (figure: string, limit: number): Bound => ({ figure, limit, better: 'higher' });
 
-const RATIO_RULES = 10_000;
+const RATIO_RULES = [10, 10_000] as const;
+const MOST_RULES = 10_000;
 const ENDS = ['TCP round trips', 'TCP connections', 'TCP stream'] as const;
+
+const throughput = (end: string, limit: number): readonly Bound[] =>
+  RATIO_RULES.map((rules) => atLeast(`throughput: ${end}, margay-ebpf-${rules} / plain`, limit));
 
 const GOALS: readonly Goal[] = [
   {
@@ -50,13 +54,9 @@ const GOALS: readonly Goal[] = [
       'each new flow is one packet in one system call, so the harness, the insertion and code that is not in the caches count; rules do not',
   },
   {
-    ...{ id: 'G4', what: 'round trips, connections, stream: 1.05, 1.00, 1.03 times plain routing' },
-    bounds: [
-      atLeast(`throughput: ${ENDS[0]}, margay-ebpf-${RATIO_RULES} / plain`, 1.05),
-      atLeast(`throughput: ${ENDS[1]}, margay-ebpf-${RATIO_RULES} / plain`, 1),
-      atLeast(`throughput: ${ENDS[2]}, margay-ebpf-${RATIO_RULES} / plain`, 1.03),
-    ],
-    reason: 'within the spread of the machine: see the intervals below',
+    id: 'G4',
+    what: 'round trips, connections, stream: 1.05, 1.00, 1.03 times plain routing, at 10 and 10 000 rules',
+    bounds: [...throughput(ENDS[0], 1.05), ...throughput(ENDS[1], 1), ...throughput(ENDS[2], 1.03)],
   },
   {
     ...{ id: 'G5', what: 'the same through IP-in-IP with policy: 0.97, 0.97, 0.95 times plain' },
@@ -69,7 +69,7 @@ const GOALS: readonly Goal[] = [
   {
     ...{
       id: 'G6',
-      what: 'a policy edit is in force: 3 ms in the median, 15 ms at the 99th percentile',
+      what: 'a policy edit until the agent reports it, 10 policies: 3 ms in the median, 15 at the 99th percentile',
     },
     bounds: [
       atMost('update: p50, 10 policies loaded', 3),
@@ -79,16 +79,20 @@ const GOALS: readonly Goal[] = [
   },
   {
     ...{ id: 'G7', what: 'an edit that concerns 200 local endpoints, 10 000 policies: 100 ms' },
-    bounds: [
+    bounds: [31, 1000].map((selectors) =>
       atMost(
-        'calc: tables, 31 selectors: rule edit, 200 local endpoints, calculation and tables',
+        `calc: tables, ${selectors} selectors: rule edit, 200 local endpoints, calculation and tables`,
         100,
       ),
-    ],
-    reason: '400 policy sets are compiled one by one; the figure is processor time',
+    ),
+    reason:
+      '400 policy sets are compiled one by one; figures are processor time, wall time is below',
   },
   {
-    ...{ id: 'G8', what: 'remote endpoints: 20 000 changes a second on one core' },
+    ...{
+      id: 'G8',
+      what: 'remote endpoints: 20 000 changes a second on one core, of the calculation',
+    },
     bounds: [atLeast('calc: 31 selectors: remote endpoints, sustained', 20_000)],
   },
   {
@@ -96,11 +100,14 @@ const GOALS: readonly Goal[] = [
     elsewhere: 'no case',
   },
   {
-    ...{ id: 'G10', what: 'from nothing to in sync, 250 000 endpoints: 5 s' },
+    ...{ id: 'G10', what: 'from nothing to in sync, 250 000 endpoints: 5 s, of the calculation' },
     bounds: [atMost('calc: 31 selectors: snapshot to first output', 5)],
   },
   {
-    ...{ id: 'G11', what: 'memory of the calculation at that size: 300 MB' },
+    ...{
+      id: 'G11',
+      what: 'memory at that size: 300 MB, of the calculation; the idle agent is not measured',
+    },
     bounds: [atMost('calc: 31 selectors: resident memory', 300)],
   },
   {
@@ -108,7 +115,11 @@ const GOALS: readonly Goal[] = [
     elsewhere: 'no case',
   },
   {
-    ...{ id: 'G13', what: 'collector of connections: 1 % of a core at 512 000', bounds: [] },
+    ...{
+      id: 'G13',
+      what: 'collector of connections: 1 % of a core at 512 000, 0.5 s a sweep of 4 million',
+      bounds: [],
+    },
     elsewhere: 'no case',
   },
   {
@@ -117,11 +128,15 @@ const GOALS: readonly Goal[] = [
       what: 'restart, upgrade, SIGKILL: nothing lost, reset or wrongly decided',
       bounds: [],
     },
-    elsewhere: 'a test of the lab',
+    elsewhere: '`test/lab/restart-storm.test.ts`',
   },
   {
-    ...{ id: 'G15', what: 'at most 50 000 verified instructions a program', bounds: [] },
-    elsewhere: '`test/bpf/housekeeping.test.ts`',
+    ...{
+      id: 'G15',
+      what: 'programs load in 100 ms, with at most 50 000 verified instructions each',
+      bounds: [],
+    },
+    elsewhere: 'instructions by `test/bpf/housekeeping.test.ts`, time by nothing',
   },
 ];
 
@@ -134,9 +149,9 @@ const holds = ({ limit, better }: Bound, { value }: Figure): boolean =>
 function againstPeers({ figure }: Bound, find: Find, all: ReadonlyMap<string, Figure>): string {
   const ours = find(figure);
   const [test] = figure.split(', margay-ebpf-');
-  if (ours === undefined || test === figure) return '';
+  if (ours === undefined || !figure.endsWith(`-${MOST_RULES} / plain`)) return '';
   const peers = [...all].filter(
-    ([name]) => name.startsWith(`${test}, `) && name.endsWith(`-${RATIO_RULES} / plain`),
+    ([name]) => name.startsWith(`${test}, `) && name.endsWith(`-${MOST_RULES} / plain`),
   );
   const [best] = peers
     .filter(([name]) => name !== figure)
@@ -147,7 +162,9 @@ function againstPeers({ figure }: Bound, find: Find, all: ReadonlyMap<string, Fi
 function row(goal: Goal, all: ReadonlyMap<string, Figure>): string {
   const find: Find = (name) => all.get(name);
   const found = goal.bounds.map((bound) => ({ bound, figure: find(bound.figure) }));
-  const measured = found.map(({ figure }) => (figure ? formatFigure(figure) : 'not in this run'));
+  const measured = found.map(({ figure }) =>
+    figure ? `${formatFigure(figure)} ${formatSpread(figure)}`.trim() : 'not in this run',
+  );
   const isMet = found.every(({ bound, figure }) => figure !== undefined && holds(bound, figure));
   const isWhole = found.every(({ figure }) => figure !== undefined);
   const met = isMet ? 'met' : 'missed';
@@ -169,7 +186,7 @@ export function goalsTable(results: readonly CaseResult[]): string {
     '## Goals',
     '',
     'Ratios to plain routing are the figures themselves where the goal is one; beside them the ratio to the fastest peer',
-    `with ${RATIO_RULES} rules. What a run did not measure is said to be so.`,
+    `with ${MOST_RULES} rules. What a run did not measure is said to be so.`,
     '',
     '| | goal | measured | to the best peer | | |',
     '| --- | --- | ---: | ---: | --- | --- |',

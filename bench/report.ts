@@ -46,6 +46,8 @@ npm run bench                      every case, about ten minutes
 npm run bench -- --quick           fewer rounds, under three minutes
 npm run bench -- --full            adds 100 000 rules to \`nanoseconds\`
 npm run bench -- --quick --check   fails where a ratio has become worse than the baseline
+npm run bench -- dataplane         \`nanoseconds\` and \`throughput\`; any case can be named
+npm run bench -- --compare A B     do two files of results agree on every ratio?
 npm run bench:prove                does the gate notice a slow-down? slows down copies of the tree on purpose
 npm run bench -- --report          writes this page from bench/results/latest.json, measuring nothing
 \`\`\`

@@ -1,7 +1,8 @@
 /**
  * `npm run bench [-- CASE...] [--quick | --full] [--check] [--save-baseline]`: each case in a process of its own; a
  * table on standard output, bench/results/latest.json and a chart per case; `--check` compares gated figures with
- * bench/baseline/. `--report` measures nothing: it writes docs/performance.md from the latest results.
+ * bench/baseline/. `--report` measures nothing: it writes docs/performance.md from the latest results. Nor does
+ * `--compare ONE.json OTHER.json`, which says for each ratio of two runs whether they agree.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,11 +10,15 @@ import { join } from 'node:path';
 import { REPOSITORY } from '../test/support/repository.js';
 import { type CaseResult, findResult } from './case.js';
 import { renderChart } from './chart.js';
-import { checkAgainst } from './check.js';
+import { checkAgainst, compareRuns } from './check.js';
 import { formatFigure, formatSpread } from './figure-text.js';
 import { describeMachine } from './machine.js';
 import { type Report, writeReport } from './report.js';
 
+/** Names for several cases. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  dataplane: ['nanoseconds', 'throughput'],
+};
 const CASES = join(REPOSITORY, 'dist', 'bench', 'cases');
 const RESULTS = join(REPOSITORY, 'bench', 'results');
 const LATEST = join(RESULTS, 'latest.json');
@@ -115,21 +120,40 @@ function report(): number {
   return 0;
 }
 
+/** Cases that were not measured keep what was recorded of them. */
+function saveBaseline(measured: Report): void {
+  const before = existsSync(BASELINE) ? readReport(BASELINE).results : [];
+  const kept = before.filter((old) => !measured.results.some((result) => result.case === old.case));
+  const baseline = { ...measured, results: [...kept, ...measured.results] };
+  writeFileSync(BASELINE, `${JSON.stringify(baseline, null, 2)}\n`);
+}
+
+function compare(files: readonly string[]): number {
+  const [one, other] = files;
+  if (one === undefined || other === undefined) {
+    process.stderr.write('--compare needs two files with results\n');
+    return 1;
+  }
+  const lines = compareRuns(readReport(one), readReport(other));
+  process.stdout.write(`${lines.join('\n')}\n`);
+  return lines.some((line) => line.startsWith('DIFFER')) ? 1 : 0;
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const flags = args.filter((arg) => arg.startsWith('--'));
-  const wanted = args.filter((arg) => !arg.startsWith('--'));
+  const words = args.filter((arg) => !arg.startsWith('--'));
   if (flags.includes('--report')) return report();
+  if (flags.includes('--compare')) return compare(words);
+  const wanted = words.flatMap((word) => GROUPS[word] ?? [word]);
   const unknown = wanted.filter((name) => !known().includes(name));
   if (unknown.length > 0) {
-    const cases = known().join(', ');
+    const cases = [...known(), ...Object.keys(GROUPS)].join(', ');
     process.stderr.write(`no benchmark case ${unknown.join(', ')}; there are ${cases}\n`);
     return 1;
   }
   const measured = await measure(wanted.length > 0 ? wanted : known(), flags);
   save(measured);
-  if (flags.includes('--save-baseline')) {
-    writeFileSync(BASELINE, `${JSON.stringify(measured, null, 2)}\n`);
-  }
+  if (flags.includes('--save-baseline')) saveBaseline(measured);
   return flags.includes('--check') ? check(measured, flags) : 0;
 }
 
