@@ -32,7 +32,7 @@ static __always_inline int mgy_overlay(const struct mgy_pkt *pkt, int ingress, c
 	const struct mgy_tunnel *tunnel;
 	__u32 zero = 0;
 
-	if (v6 || pkt->proto != MGY_IPIP)
+	if (pkt->proto != MGY_IPIP)
 		return 0;
 	tunnel = bpf_map_lookup_elem(&mgy_tunnel_v1, &zero);
 	if (!tunnel || !MGY_READ_ONCE(tunnel->accept))
