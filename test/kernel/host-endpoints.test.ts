@@ -355,6 +355,14 @@ describe.each(PLANS)('host endpoints, IPv$family', (plan) => {
     expect(await opens(neighbour, hostAddress, 80)).toBe(true);
   });
 
+  test('a resync neither opens what is governed nor keeps what has gone', async () => {
+    await driver.apply(...hostEndpoint({}));
+    await driver.ask({ do: 'resync' });
+    expect(await open(neighbour, hostAddress, 80)).toBe(false);
+    await driver.apply({ type: 'host-endpoint-remove', id: HEP });
+    expect(await opens(neighbour, hostAddress, 80)).toBe(true);
+  });
+
   test('natOutgoing hides workloads from what is outside all pools', async () => {
     const pool = (natOutgoing: boolean): DesiredUpdate => ({
       ...{ type: 'pool', name: 'p' },

@@ -19,6 +19,8 @@ import type { HostInterface, TableHostEndpoint } from './tables/host-interface-t
 
 /** Stands for the interfaces of all workloads, whether there are any or not; no link has such a name. */
 const ANY_WORKLOAD = '/workloads';
+/** As text of what was recorded: equal to none. */
+const TO_BE_RECORDED = '';
 
 export interface HostEndpointsParts {
   readonly present: GrowingTables;
@@ -66,8 +68,9 @@ export class HostEndpoints {
     this.#isDirty = true;
   }
 
+  /** What is governed stays known: a resync may come between recording and putting programs to work. */
   queueResync(): void {
-    this.#recorded.clear();
+    for (const where of this.#recorded.keys()) this.#recorded.set(where, TO_BE_RECORDED);
     this.#isDirty = true;
   }
 
