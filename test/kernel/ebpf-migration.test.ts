@@ -7,6 +7,7 @@ import type { DesiredUpdate, EndpointId, ProfileId } from '../../src/model/desir
 import { Driver } from './driver.js';
 import { type Conversation, type Workload, WorkloadWorld } from './workload-world.js';
 
+const PATIENCE_MS = 10_000;
 const PROFILE = 'profile' as ProfileId;
 const profile = (action: 'allow' | 'deny'): DesiredUpdate => ({
   type: 'profile',
@@ -44,7 +45,10 @@ describe('a table of connections that does not fit', () => {
     await world.serve(b.netns, 80);
     driver = new Driver(world);
     await driver.apply(profile('allow'), endpoint(a), endpoint(b), { type: 'in-sync' });
-    conversations = [b.address, b.address6 ?? ''].map((to) => world.connect(a.netns, to, 80));
+    // A link's own IPv6 address is good for nothing before nobody else has claimed it: a second or two.
+    conversations = [b.address, b.address6 ?? ''].map((to) =>
+      world.connect(a.netns, to, 80, PATIENCE_MS),
+    );
     for (const one of conversations) expect(await one.next()).toBe('open');
     for (const one of conversations) expect(await one.say('before')).toBe('before');
   });
