@@ -28,7 +28,7 @@ interface Programs {
 
 function programs(): Programs {
   const unpacked = join(ROOT, INSTALLED);
-  const [root, folder] = existsSync(unpacked) ? [ROOT, unpacked] : ['', INSTALLED];
+  const [root, folder] = existsSync(unpacked) ? [ROOT, unpacked] : ['/', INSTALLED];
   const libraries = join(root, 'usr', 'lib');
   const triplet = readdirSync(libraries).find((name) => existsSync(join(libraries, name, 'frr')));
   if (triplet === undefined) throw new Error(`no libraries of FRR below ${libraries}`);
